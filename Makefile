@@ -1,0 +1,79 @@
+# The commands people use. `make demo` needs nothing but make, Python 3.11 and a C compiler.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := setup
+
+PYTHON ?= python3
+ENVS := workflow media torch
+WORKFLOW := .envs/workflow/bin
+
+# Variables of `make run`; see the README.
+VIDEOS ?= videos
+AUDIOS ?=
+PRESET ?= quick
+TARGET ?= all
+JOBS ?= $(shell nproc)
+ARGS ?=
+export VIDEOS AUDIOS PRESET TARGET JOBS ARGS
+
+.PHONY: setup demo run test test-cluster bench lint clean
+
+# The environments are made beside each other; with -j given, as make says.
+setup:
+	@$(MAKE) --no-print-directory --silent $(if $(filter -j%,$(MAKEFLAGS)),,-j$(words $(ENVS))) \
+	  $(ENVS:%=.envs/%.stamp)
+
+# mediapipe asks for packages that its face models never use: see envs/media.txt.
+.envs/media.stamp: PIP_FLAGS := --no-deps
+
+.envs/%.stamp: envs/%.txt
+	@echo "environment $*: installing"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "$(PYTHON) is not Python 3.11; say make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv --clear .envs/$*
+	@.envs/$*/bin/python -m pip install -qq --no-compile $(PIP_FLAGS) -r $<
+	@touch $@
+	@echo "environment $*: ready"
+
+demo: setup demo/videos/.stamp
+	@$(WORKFLOW)/python workflow/run.py --configfile config/demo.yaml --jobs "$$JOBS" \
+	  --args "$$ARGS"
+
+demo/videos/.stamp: | setup
+	@.envs/media/bin/python stages/make_demo_people.py --out demo/videos --size 512 --seconds 12 \
+	  --people 3
+	@touch $@
+
+run: setup
+	@$(WORKFLOW)/python workflow/run.py --videos "$$VIDEOS" --audios "$$AUDIOS" \
+	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args "$$ARGS"
+
+# The same tests run in every environment; a test of packages that one lacks is skipped there.
+test: setup
+	@rm -rf .cache/tests && mkdir -p .cache/tests
+	@for env in media torch workflow; do \
+	  echo "== tests in the environment $$env"; \
+	  .envs/$$env/bin/python -m pytest tests/unit tests/stages \
+	    --junitxml .cache/tests/$$env.xml || [ $$? = 5 ]; \
+	done
+	@$(WORKFLOW)/python tests/summary.py --everywhere .cache/tests
+	@echo "== tests of the workflow"
+	@$(WORKFLOW)/python -m pytest tests/workflow --junitxml .cache/tests/workflow-runs.xml
+
+test-cluster: setup
+	@if compgen -G "tests/cluster/test_*.py" > /dev/null; then \
+	  $(WORKFLOW)/python -m pytest tests/cluster; \
+	else echo "there are no tests in tests/cluster"; fi
+
+bench: setup
+	@for script in benchmarks/*.py; do .envs/torch/bin/python "$$script"; done
+
+lint: setup
+	@$(WORKFLOW)/ruff check .
+	@$(WORKFLOW)/ruff format --check .
+	@$(WORKFLOW)/snakefmt --line-length 100 --check Snakefile workflow
+	@$(WORKFLOW)/python workflow/scripts/lint.py
+
+clean:
+	rm -rf results demo .cache .snakemake

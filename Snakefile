@@ -1,0 +1,55 @@
+"""One video in, a talking head out. docs/architecture.md follows a video through the rules."""
+
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/motion.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/render.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    ingest_all,
+    prepare,
+    pretrain,
+    table1,
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report.html",
+        expand("<results>/tables/{table}.md", table=tables()),
+
+
+rule ingest_all:
+    input:
+        expand("<results>/{id}/ingest.json", id=CAST.everybody),
+
+
+rule prepare:
+    input:
+        expand("<results>/{id}/track.npz", id=CAST.everybody),
+        expand("<results>/{id}/torso.zip", id=[*CAST.targets, *CAST.field_teachers]),
+        expand("<results>/speech/{id}.npz", id=[*CAST.targets, *CAST.field_teachers, *CAST.audios]),
+
+
+rule pretrain:
+    input:
+        "<results>/pretrained/audio_to_motion.safetensors",
+        expand("<results>/pretrained/{avatar}/c2f.safetensors", avatar=avatars()),
+
+
+rule table1:
+    input:
+        "<results>/tables/table1.md",

@@ -1,0 +1,162 @@
+"""Read and write every artifact: the one place that knows file formats.
+
+An artifact is one file. It is written under a temporary name beside its place and renamed when
+complete, so a stage that is killed leaves the old artifact or none. Needs only numpy; images need
+OpenCV and checkpoints safetensors, imported where they are used, because not every environment
+has them.
+"""
+
+import contextlib
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+class ArtifactError(Exception):
+    """A file is missing, damaged or not what the stage expects. The message names the file."""
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
+
+    The temporary name keeps the suffix, so that encoders which look at it still work. Leftovers
+    of killed writers of the same artifact are removed first.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.iterdir():
+        if stale.name.startswith(f".{path.name}.part"):
+            stale.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.part{os.getpid()}{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _require(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file")
+    return path
+
+
+def save_json(path: str | Path, value: object) -> None:
+    """Write `value` as indented UTF-8 JSON."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_json(path: str | Path) -> dict:
+    """Read a JSON file. Raises ArtifactError when it is missing or damaged."""
+    try:
+        return json.loads(_require(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path}: not a JSON file ({error})") from error
+
+
+def save_arrays(path: str | Path, meta: Mapping | None = None, **arrays: np.ndarray) -> None:
+    """Write named arrays and a JSON `meta` (units, settings, origin) to a compressed .npz."""
+    with atomic(path) as part:
+        np.savez_compressed(part, meta=np.array(json.dumps(dict(meta or {}))), **arrays)
+
+
+def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict]:
+    """Read an .npz written by `save_arrays`: (arrays by name, meta). Never unpickles."""
+    try:
+        with np.load(_require(path), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if name != "meta"}
+            meta = json.loads(str(file["meta"])) if "meta" in file.files else {}
+    except (ValueError, zipfile.BadZipFile, OSError) as error:
+        raise ArtifactError(f"{path}: not a readable .npz artifact ({error})") from error
+    return arrays, meta
+
+
+def save_image(path: str | Path, image: np.ndarray) -> None:
+    """Write a uint8 image (H,W), (H,W,3) RGB or (H,W,4) RGBA as PNG."""
+    with atomic(path) as part:
+        part.write_bytes(encode_png(image))
+
+
+def load_image(path: str | Path) -> np.ndarray:
+    """Read a PNG or JPEG as uint8 (H,W), (H,W,3) RGB or (H,W,4) RGBA."""
+    return decode_image(_require(path).read_bytes(), str(path))
+
+
+def save_images(path: str | Path, images: Iterable[np.ndarray]) -> int:
+    """Write uint8 images as PNG members 000000.png, 000001.png ... of a zip; return their number.
+
+    `images` may be a generator, so that a long clip never has to be in memory at once.
+    """
+    count = 0
+    with atomic(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        for count, image in enumerate(images, start=1):
+            archive.writestr(f"{count - 1:06d}.png", encode_png(image))
+    return count
+
+
+def load_images(path: str | Path, indices: Iterable[int] | None = None) -> np.ndarray:
+    """Read images `indices` (default all) of a zip written by `save_images`: (n,H,W[,C]) uint8."""
+    try:
+        with zipfile.ZipFile(_require(path)) as archive:
+            if indices is None:
+                indices = range(len(archive.namelist()))
+            return np.stack(
+                [
+                    decode_image(archive.read(f"{i:06d}.png"), f"{path}:{i:06d}.png")
+                    for i in indices
+                ]
+            )
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ArtifactError(f"{path}: not a complete image archive ({error})") from error
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """PNG bytes of a uint8 image (H,W), (H,W,3) RGB or (H,W,4) RGBA, lightly compressed."""
+    import cv2
+
+    order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, order[image.shape[2]])
+    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 2])[1].tobytes()
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Inverse of `encode_png`; also reads JPEG. `name` is used in the error message only."""
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ArtifactError(f"{name}: not a readable image")
+    order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    return cv2.cvtColor(image, order[image.shape[2]]) if image.ndim == 3 else image
+
+
+def save_tensors(path: str | Path, tensors: Mapping, meta: Mapping | None = None) -> None:
+    """Write torch tensors by name, with a JSON `meta`, to a .safetensors file."""
+    from safetensors.torch import save_file
+
+    with atomic(path) as part:
+        save_file(
+            {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+            part,
+            metadata={"meta": json.dumps(dict(meta or {}))},
+        )
+
+
+def load_tensors(path: str | Path) -> tuple[dict, dict]:
+    """Read a file written by `save_tensors`: (torch tensors by name, meta)."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(_require(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return tensors, json.loads((file.metadata() or {}).get("meta", "{}"))
+    except (SafetensorError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a readable .safetensors file ({error})") from error

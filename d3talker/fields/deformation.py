@@ -1,0 +1,143 @@
+"""Deformation fields: position and control signal of a Gaussian -> change of its raw attributes.
+
+The General field is shared by all people and follows facial motion; an Individual field belongs
+to one person and follows the audio (eq. 6, 7). Both have a face part (means, quaternions, scales)
+and a mouth part (means only). All MLPs are without bias, so that a point outside the encoder's
+bound is not deformed (spec 4.1 to 4.5, 6.3).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from d3talker.fields.encoding import TriPlaneEncoder
+from d3talker.fields.signals import SIGNAL_DIM, AudioSignal, MotionSignal
+
+AU_DIM = 6  # AU01, AU04, AU05, AU06, AU07, AU45
+MEAN_SCALE = 1e-2  # metres per unit of network output
+HOOK_RANK = 10  # the hook reads the 10th largest and smallest vertical motion of the face
+
+
+class FaceDeformation(NamedTuple):
+    """Changes of raw attributes: means (N,3) m, quaternions (N,4), scales before softplus (N,3)."""
+
+    means: Tensor
+    quats: Tensor
+    scales: Tensor
+
+    def __add__(self, other: "FaceDeformation") -> "FaceDeformation":  # eq. (8)
+        return FaceDeformation(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def mlp(*sizes: int) -> nn.Sequential:
+    """Linear layers without bias and ReLU between them."""
+    layers: list[nn.Module] = []
+    for i, o in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(i, o, bias=False), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class FaceField(nn.Module):
+    """delta = MLP(H(mu), RA(signal), eyes): `hidden` 64 in the General field, 32 in Individual."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.encoder = TriPlaneEncoder()
+        dim = self.encoder.features
+        self.attention = mlp(dim, 32, SIGNAL_DIM)
+        self.eye_attention = mlp(dim, 16, AU_DIM)
+        self.au_encoder = mlp(AU_DIM - 1, 16, AU_DIM - 1)
+        self.decoder = mlp(dim + SIGNAL_DIM + AU_DIM, hidden, hidden, 11)
+
+    def forward(self, means: Tensor, signal: Tensor, au: Tensor) -> FaceDeformation:
+        """`means` (N,3) m, `signal` (32,), `au` (6,) -> changes of N Gaussians."""
+        code = self.encoder(means)
+        region = self.attention(code) * signal  # eq. (5)
+        eyes = torch.cat([self.au_encoder(au[:-1]), au[-1:]])
+        eyes = F.relu(self.eye_attention(code)) * eyes
+        out = self.decoder(torch.cat([code, region, eyes], dim=1))
+        # out[:, 7] is the opacity of the ancestors' field, predicted but never applied there.
+        return FaceDeformation(MEAN_SCALE * out[:, 0:3], out[:, 3:7], out[:, 8:11])
+
+
+class GeneralMouthField(nn.Module):
+    """Means of mouth Gaussians from facial motion and the face's vertical motion (the hook)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = TriPlaneEncoder(base_resolution=64, finest_resolution=57.6)
+        dim = self.encoder.features
+        self.attention = mlp(dim, 32, SIGNAL_DIM)
+        self.decoder = mlp(dim + SIGNAL_DIM + 3, 32, 32, 7)
+        self.gate = mlp(dim + 3, 16, 16, 1)
+        self.register_buffer("axis_weight", torch.tensor([0.2, 1.0, 0.2]), persistent=False)
+
+    def forward(self, means: Tensor, signal: Tensor, hook: Tensor) -> Tensor:
+        """`means` (N,3), `signal` (32,), `hook` (3,) -> change of means (N,3) m."""
+        code = self.encoder(means)
+        hook = hook.expand(len(means), 3)
+        region = self.attention(code) * signal
+        out = self.decoder(torch.cat([code, region, hook], dim=1))[:, :3]
+        gate = 2 * torch.sigmoid(self.gate(torch.cat([code, hook], dim=1)))
+        return MEAN_SCALE * out * self.axis_weight * gate
+
+
+class IndividualMouthField(nn.Module):
+    """Means of mouth Gaussians from the person's audio."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = TriPlaneEncoder()
+        dim = self.encoder.features
+        self.attention = mlp(dim, 32, SIGNAL_DIM)
+        self.decoder = mlp(dim + SIGNAL_DIM, 16, 16, 7)
+
+    def forward(self, means: Tensor, signal: Tensor) -> Tensor:
+        """`means` (N,3), `signal` (32,) -> change of means (N,3) m."""
+        code = self.encoder(means)
+        return MEAN_SCALE * self.decoder(torch.cat([code, self.attention(code) * signal], 1))[:, :3]
+
+
+class GeneralField(nn.Module):
+    """Shared by all people, driven by facial motion, which face and mouth read alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signal = MotionSignal()
+        self.face = FaceField(hidden=64)
+        self.mouth = GeneralMouthField()
+
+
+class IndividualField(nn.Module):
+    """One person's field, driven by the audio; face and mouth listen with nets of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.face_signal = AudioSignal()
+        self.mouth_signal = AudioSignal()
+        self.face = FaceField(hidden=32)
+        self.mouth = IndividualMouthField()
+
+
+def face_mouth_hook(change_of_means: Tensor) -> Tensor:
+    """Vertical motion of the face (N,3) -> (3,): upper, lower end and their distance, in cm.
+
+    The k-th largest and k-th smallest, so that a stray Gaussian does not count (spec 4.4).
+    """
+    vertical = change_of_means.detach()[:, 1]
+    rank = min(HOOK_RANK, len(vertical))
+    high = torch.topk(vertical, rank).values[-1]
+    low = torch.topk(vertical, rank, largest=False).values[-1]
+    return 100 * torch.stack([high, low, high - low])
+
+
+def parameter_groups(field: nn.Module, table_lr: float, net_lr: float) -> list[dict]:
+    """AdamW groups: hash tables decay (0.01), networks do not (spec 4.7)."""
+    tables = [p for name, p in field.named_parameters() if name.endswith("table")]
+    nets = [p for name, p in field.named_parameters() if not name.endswith("table")]
+    return [
+        {"params": tables, "lr": table_lr, "weight_decay": 0.01},
+        {"params": nets, "lr": net_lr, "weight_decay": 0.0},
+    ]

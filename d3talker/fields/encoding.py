@@ -1,0 +1,102 @@
+"""The tri-plane encoding of points in space (method spec 4.1).
+
+Three planes, xy, yz and xz, each with several grids of learned numbers of different resolution. A
+point looks up, in every grid, the four numbers around it. The resolutions here are so low that
+every grid point has an entry of its own, so that there is no hashing.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from d3talker.fields.encoding_kernels import (
+    PLANES,
+    coordinate_gradient,
+    look_up,
+    table_gradient,
+)
+
+
+class TriPlaneEncoder(torch.nn.Module):
+    """Features of points in the cube [-bound, bound]^3.
+
+    A plane gives zeros for a point with one of its two coordinates outside the cube.
+    """
+
+    def __init__(
+        self,
+        levels: int = 12,
+        base_resolution: float = 16,
+        finest_resolution: float = 38.4,
+        bound: float = 0.15,  # m
+    ):
+        super().__init__()
+        self.bound = bound
+        self.features = len(PLANES) * levels
+        growth = (finest_resolution / base_resolution) ** (1 / (levels - 1))
+        scales = [base_resolution * growth**level - 1 for level in range(levels)]
+        self.scales = np.array(scales, np.float32)  # cells across the cube
+        # grid points across: ceil(scale) + 1, and one more for the neighbour of the last cell
+        self.widths = np.array([math.ceil(scale) + 2 for scale in scales], np.int32)
+        entries = -(-(self.widths.astype(np.int64) ** 2) // 8) * 8  # as torch-ngp rounds them up
+        sizes = np.tile(entries, len(PLANES))
+        self.offsets = np.concatenate([[0], np.cumsum(sizes)])  # grids plane by plane
+        self.table = torch.nn.Parameter(torch.empty(int(self.offsets[-1])).uniform_(-1e-4, 1e-4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features (N, 3 levels), plane by plane, of points x (N,3), m. Both float32."""
+        coordinates = ((x + self.bound) / (2 * self.bound)).t()
+        return _LookUp.apply(coordinates, self.table, self).t()
+
+
+class _LookUp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, coordinates, table, encoder):
+        coordinates = coordinates.contiguous()
+        features = torch.empty(encoder.features, coordinates.shape[1])
+        look_up(
+            coordinates.detach().numpy(), table.detach().numpy(),
+            encoder.offsets, encoder.scales, encoder.widths, features.numpy(),
+        )  # fmt: skip
+        ctx.save_for_backward(coordinates, table)
+        ctx.encoder = encoder
+        return features
+
+    @staticmethod
+    def backward(ctx, by_features):
+        coordinates, table = (tensor.detach().numpy() for tensor in ctx.saved_tensors)
+        grids = ctx.encoder.offsets, ctx.encoder.scales, ctx.encoder.widths
+        by_features = by_features.contiguous().numpy()
+        by_coordinates = by_table = None
+        if ctx.needs_input_grad[0]:
+            by_coordinates = torch.zeros(coordinates.shape)
+            coordinate_gradient(coordinates, table, by_features, *grids, by_coordinates.numpy())
+        if ctx.needs_input_grad[1]:
+            by_table = torch.zeros(table.shape)
+            table_gradient(coordinates, by_features, *grids, by_table.numpy())
+        return by_coordinates, by_table, None
+
+
+def encode_reference(encoder: TriPlaneEncoder, x: torch.Tensor, table: torch.Tensor):
+    """The encoding of x (N,3) with the entries `table` in plain torch, of any dtype, for tests."""
+    unit = (x + encoder.bound) / (2 * encoder.bound)
+    levels = len(encoder.scales)
+    features = []
+    for grid in range(encoder.features):
+        uv = unit[:, PLANES[grid // levels]]
+        scale, width = float(encoder.scales[grid % levels]), int(encoder.widths[grid % levels])
+        start = encoder.offsets[grid]
+        entries = table[start : start + width * width].view(width, width)
+        position = uv.clamp(0, 1) * scale + 0.5
+        column, row = position.detach().long().unbind(1)
+        fx, fy = (position - position.detach().floor()).unbind(1)
+        value = (
+            entries[row, column] * (1 - fx) * (1 - fy)
+            + entries[row, column + 1] * fx * (1 - fy)
+            + entries[row + 1, column] * (1 - fx) * fy
+            + entries[row + 1, column + 1] * fx * fy
+        )
+        inside = ((uv >= 0) & (uv <= 1)).all(dim=1)
+        features.append(torch.where(inside, value, 0.0))
+    return torch.stack(features, dim=1)

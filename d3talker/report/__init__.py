@@ -1,0 +1,1 @@
+"""Tables of measured runs beside the paper's numbers, and the HTML report."""

@@ -1,0 +1,146 @@
+"""A set of 3D Gaussians: raw parameters, their activations, optimiser and density control.
+
+Raw values and activations follow spec 3.1: scales are softplus of the raw value, opacities
+sigmoid, quaternions normalised when rendered. Colours are view-independent RGB.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+from torch.nn import functional as F
+
+ATTRIBUTES = ("means", "quats", "scales", "opacities", "colors")
+
+
+@dataclass(frozen=True)
+class DensityControl:
+    """When and where Gaussians are added or removed (spec 3.4, feasibility's values)."""
+
+    start: int = 300  # iteration of the first change
+    interval: int = 200  # iterations between changes
+    stop: float = 0.7  # share of the run after which the number is fixed
+    gradient: float = 4e-4  # mean NDC gradient of the projected mean that calls for more
+    split_size: float = 1.5e-3  # m; larger ones are split in two, smaller ones are cloned
+    min_opacity: float = 0.03  # fainter ones are removed
+    max_size: float = 0.02  # m; larger ones are removed
+
+
+class Gaussians:
+    """Trainable raw tensors of N Gaussians, and their Adam state through density changes.
+
+    means (N,3) m, quats (N,4), scales (N,3) before softplus, opacities (N,) before sigmoid,
+    colors (N,3). `mobility` (N,) in [0,1] is a fixed weight that children inherit: how far a
+    deformation field may move the Gaussian.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.mobility = tensors["mobility"]
+        for name in ATTRIBUTES:
+            setattr(self, name, tensors[name].float().contiguous().requires_grad_())
+        self.optimizer: torch.optim.Adam | None = None
+
+    @classmethod
+    def from_points(cls, points: np.ndarray, colors: np.ndarray, opacity: float) -> "Gaussians":
+        """Isotropic Gaussians at `points` (N,3) m, as large as the gap to their neighbours."""
+        distance = cKDTree(points).query(points, k=min(4, len(points)))[0][:, 1:]
+        size = np.sqrt((distance**2).mean(axis=1)).clip(3e-4, 8e-3)
+        n = len(points)
+        return cls(
+            {
+                "means": torch.tensor(points, dtype=torch.float32),
+                "quats": torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(n, 1),
+                "scales": torch.tensor(np.log(np.expm1(size)), dtype=torch.float32)[:, None].repeat(
+                    1, 3
+                ),
+                "opacities": torch.full((n,), float(np.log(opacity / (1 - opacity)))),
+                "colors": torch.tensor(colors, dtype=torch.float32),
+                "mobility": torch.ones(n),
+            }
+        )
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Raw tensors by attribute name, and `mobility`."""
+        return {name: getattr(self, name) for name in ATTRIBUTES} | {"mobility": self.mobility}
+
+    def activated(self, changes: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Arguments of `rasterize`, with `changes` of raw means, quats, scales added (eq. 8)."""
+        raw = {name: getattr(self, name) for name in ATTRIBUTES}
+        for name, change in (changes or {}).items():
+            raw[name] = raw[name] + change
+        return {
+            "means": raw["means"],
+            "quats": raw["quats"],
+            "scales": F.softplus(raw["scales"]),
+            "opacities": torch.sigmoid(raw["opacities"]),
+            "colors": raw["colors"].clamp(0, 1.2),
+        }
+
+    def freeze(self) -> None:
+        """Make all attributes constants."""
+        for name in ATTRIBUTES:
+            getattr(self, name).requires_grad_(False)
+
+    def make_optimizer(self, learning_rates: dict[str, float]) -> None:
+        """Adam over all attributes, `learning_rates` by attribute name (eps of spec 3.1)."""
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": [getattr(self, name)], "lr": learning_rates[name], "name": name}
+                for name in ATTRIBUTES
+            ],
+            eps=1e-15,
+            fused=True,
+        )
+
+    @torch.no_grad()
+    def densify(self, gradient: Tensor, control: DensityControl, limit: int) -> None:
+        """Clone or split Gaussians of high `gradient` (N,) up to `limit`; remove useless ones."""
+        size = F.softplus(self.scales).amax(1)
+        keep = (torch.sigmoid(self.opacities) > control.min_opacity) & (size < control.max_size)
+        candidates = torch.nonzero(keep & (gradient > control.gradient))[:, 0]
+        room = max(0, limit - int(keep.sum()))
+        candidates = candidates[gradient[candidates].argsort(descending=True)[:room]]
+        large = size[candidates] > control.split_size
+        clones, splits = candidates[~large], candidates[large]
+        keep[splits] = False
+        children = {
+            name: torch.cat([value[clones], value[splits], value[splits]])
+            for name, value in self.tensors().items()
+        }
+        halves = slice(len(clones), None)
+        spread = F.softplus(children["scales"][halves])
+        offset = torch.randn_like(spread) * spread
+        children["means"][halves] += rotate(children["quats"][halves], offset)
+        children["scales"][halves] = torch.log(torch.expm1(spread / 1.6))
+        self._replace(torch.nonzero(keep)[:, 0], children)
+
+    def _replace(self, kept: Tensor, added: dict[str, Tensor]) -> None:
+        """Keep rows `kept` with their Adam moments; append rows `added` with moments of zero."""
+        self.mobility = torch.cat([self.mobility[kept], added["mobility"]])
+        groups = {group["name"]: group for group in self.optimizer.param_groups}
+        for name in ATTRIBUTES:
+            old = getattr(self, name)
+            state = self.optimizer.state.pop(old, {})
+            new = torch.cat([old.detach()[kept], added[name].detach()]).requires_grad_()
+            for moment in ("exp_avg", "exp_avg_sq"):
+                if moment in state:
+                    state[moment] = torch.cat(
+                        [state[moment][kept], torch.zeros_like(added[name])]
+                    )
+            if state:
+                self.optimizer.state[new] = state
+            groups[name]["params"] = [new]
+            setattr(self, name, new)
+
+
+def rotate(quats: Tensor, vectors: Tensor) -> Tensor:
+    """Rotate `vectors` (N,3) by `quats` (N,4) wxyz, not necessarily of unit length."""
+    q = F.normalize(quats, dim=1)
+    w, u = q[:, :1], q[:, 1:]
+    cross = 2 * torch.linalg.cross(u, vectors)
+    return vectors + w * cross + torch.linalg.cross(u, cross)

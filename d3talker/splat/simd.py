@@ -1,0 +1,240 @@
+"""A numba type for sixteen pixels at once.
+
+Inside a kernel, a `Row` holds one float32 for each of 16 pixels and a `Mask` one truth value for
+each. `+ - * /` and comparisons work between rows, and between a row and a number; masks are joined
+with `&`. Each operation becomes one LLVM vector instruction, which LLVM translates to whatever the
+machine has: one AVX-512 instruction, two of AVX2, four of SSE or NEON. Loops over pixels written
+with plain numbers give the same results, but numba's compiler fails to turn them into vectors, and
+they run several times slower.
+
+    x = lanes() + left              # 16 neighbouring pixel centres
+    alpha = exp2(power)             # 16 opacities
+    alpha = select(power >= cutoff, alpha, 0.0)
+"""
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
+
+from d3talker.compiled import JIT
+
+LANES = 16
+_BYTES = 4 * LANES
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_INTS = ir.VectorType(ir.IntType(32), LANES)
+_BITS = ir.VectorType(ir.IntType(1), LANES)
+
+
+class _RowType(types.Type):
+    def __init__(self):
+        super().__init__("Row")
+
+
+class _MaskType(types.Type):
+    def __init__(self):
+        super().__init__("Mask")
+
+
+Row, Mask = _RowType(), _MaskType()
+
+
+@register_model(_RowType)
+class _RowModel(models.PrimitiveModel):
+    def __init__(self, manager, numba_type):
+        super().__init__(manager, numba_type, _FLOATS)
+
+
+@register_model(_MaskType)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager, numba_type):
+        super().__init__(manager, numba_type, _BITS)
+
+
+def _is_row_or_number(numba_type):
+    return numba_type is Row or isinstance(numba_type, types.Number)
+
+
+def _as_row(context, builder, value, numba_type):
+    """The LLVM vector of a row, or of a number repeated 16 times."""
+    if numba_type is Row:
+        return value
+    number = context.cast(builder, value, numba_type, types.float32)
+    one = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, one, ir.Constant(_INTS, [0] * LANES))
+
+
+def _define_operator(symbol, result, emit):
+    """Let `symbol` join two rows, or a row and a number; `emit` makes the LLVM instruction."""
+
+    @infer_global(symbol)
+    class Typing(AbstractTemplate):
+        def generic(self, args, kws):
+            if len(args) == 2 and Row in args and all(map(_is_row_or_number, args)):
+                return signature(result, *args)
+            return None
+
+    def lower(context, builder, sig, args):
+        a, b = (_as_row(context, builder, v, t) for v, t in zip(args, sig.args, strict=True))
+        return emit(builder, a, b)
+
+    for left, right in ((Row, Row), (Row, types.Number), (types.Number, Row)):
+        lower_builtin(symbol, left, right)(lower)
+
+
+def _arithmetic(name):
+    return lambda builder, a, b: getattr(builder, name)(a, b, flags=("contract", "nsz", "arcp"))
+
+
+def _comparison(symbol):
+    return lambda builder, a, b: builder.fcmp_ordered(symbol, a, b)
+
+
+_define_operator(operator.add, Row, _arithmetic("fadd"))
+_define_operator(operator.iadd, Row, _arithmetic("fadd"))
+_define_operator(operator.sub, Row, _arithmetic("fsub"))
+_define_operator(operator.mul, Row, _arithmetic("fmul"))
+_define_operator(operator.truediv, Row, _arithmetic("fdiv"))
+_define_operator(operator.ge, Mask, _comparison(">="))
+_define_operator(operator.gt, Mask, _comparison(">"))
+_define_operator(operator.lt, Mask, _comparison("<"))
+
+
+@infer_global(operator.and_)
+class _MaskAnd(AbstractTemplate):
+    def generic(self, args, kws):
+        return signature(Mask, Mask, Mask) if args == (Mask, Mask) else None
+
+
+@lower_builtin(operator.and_, Mask, Mask)
+def _lower_mask_and(context, builder, sig, args):
+    return builder.and_(*args)
+
+
+@intrinsic
+def lanes(typing_context):
+    """0, 1, ... 15."""
+    return Row(), lambda context, builder, sig, args: ir.Constant(_FLOATS, list(range(LANES)))
+
+
+@intrinsic
+def filled(typing_context, number):
+    """A number repeated 16 times."""
+
+    def emit(context, builder, sig, args):
+        return _as_row(context, builder, args[0], sig.args[0])
+
+    return Row(number), emit
+
+
+@intrinsic
+def select(typing_context, mask, yes, no):
+    """`yes` where `mask` is true, else `no`; both may be rows or numbers."""
+
+    def emit(context, builder, sig, args):
+        a, b = (_as_row(context, builder, args[k], sig.args[k]) for k in (1, 2))
+        return builder.select(args[0], a, b)
+
+    return Row(mask, yes, no), emit
+
+
+@intrinsic
+def any_lane(typing_context, mask):
+    """Whether the mask is true anywhere."""
+
+    def emit(context, builder, sig, args):
+        bits = builder.bitcast(args[0], ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", bits, ir.IntType(LANES)(0))
+
+    return types.boolean(mask), emit
+
+
+@intrinsic
+def total(typing_context, row):
+    """Sum of the 16 numbers, always in the same order."""
+
+    def emit(context, builder, sig, args):
+        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _FLOATS])
+        name = "llvm.vector.reduce.fadd.v16f32"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [ir.FloatType()(0.0), args[0]], fastmath=("reassoc",))
+
+    return types.float32(row), emit
+
+
+@intrinsic
+def _floor(typing_context, row):
+    def emit(context, builder, sig, args):
+        kind = ir.FunctionType(_FLOATS, [_FLOATS])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.floor.v16f32")
+        return builder.call(function, args)
+
+    return Row(row), emit
+
+
+@intrinsic
+def _times_power_of_two(typing_context, row, exponent):
+    """row * 2**exponent, for whole exponents: adds to the exponent bits of the floats."""
+
+    def emit(context, builder, sig, args):
+        whole = builder.fptosi(args[1], _INTS)
+        shifted = builder.shl(whole, ir.Constant(_INTS, [23] * LANES))
+        return builder.bitcast(builder.add(builder.bitcast(args[0], _INTS), shifted), _FLOATS)
+
+    return Row(row, exponent), emit
+
+
+@njit(**JIT)
+def exp2(x):
+    """2**x for each of 16 numbers in [-126, 127], to a relative error of 2e-7."""
+    whole = _floor(x + 0.5)
+    f = x - whole
+    # minimax polynomial of 2**f on [-1/2, 1/2]
+    p = f * 1.5403530e-4 + 1.3333558e-3
+    p = p * f + 9.6181291e-3
+    p = p * f + 5.5504109e-2
+    p = p * f + 2.4022651e-1
+    p = p * f + 6.9314718e-1
+    return _times_power_of_two(p * f + 1.0, whole)
+
+
+def _line_pointer(context, builder, array_type, array, index):
+    data = context.make_array(array_type)(context, builder, array).data
+    first = builder.mul(index, ir.IntType(64)(LANES))
+    return builder.bitcast(builder.gep(data, [first]), _FLOATS.as_pointer())
+
+
+@intrinsic
+def load(typing_context, lines, index):
+    """Line `index` of an array made by `new_lines`, as a row."""
+
+    def emit(context, builder, sig, args):
+        return builder.load(_line_pointer(context, builder, sig.args[0], *args), align=_BYTES)
+
+    return Row(lines, types.int64), emit
+
+
+@intrinsic
+def store(typing_context, lines, index, row):
+    """Write a row to line `index` of an array made by `new_lines`."""
+
+    def emit(context, builder, sig, args):
+        lines, index, row = args
+        pointer = _line_pointer(context, builder, sig.args[0], lines, index)
+        builder.store(row, pointer, align=_BYTES)
+        return context.get_dummy_value()
+
+    return types.void(lines, types.int64, Row), emit
+
+
+@njit(**JIT)
+def new_lines(count):
+    """An uninitialised array (count, 16) float32 whose lines can be loaded and stored."""
+    flat = np.empty((count + 1) * LANES, np.float32)
+    skip = -flat.ctypes.data % _BYTES // 4
+    return flat[skip : skip + count * LANES].reshape(count, LANES)

@@ -1,0 +1,62 @@
+"""Avatars and fields to and from named tensors."""
+
+import csv
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from d3talker import artifacts
+from d3talker.avatar import Avatar
+from d3talker.fields.deformation import GeneralField, IndividualField
+from d3talker.splat.gaussians import Gaussians
+from d3talker.train.loop import CurveRow
+
+
+def avatar_tensors(avatar: Avatar) -> dict[str, Tensor]:
+    """Every tensor of an avatar: face.*, mouth.*, general.*, individual.*."""
+    parts = {"face": avatar.face.tensors(), "mouth": avatar.mouth.tensors()}
+    for name in ("general", "individual"):
+        field = getattr(avatar, name)
+        parts[name] = {} if field is None else field.state_dict()
+    return {
+        f"{part}.{name}": tensor
+        for part, tensors in parts.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def avatar_from_tensors(tensors: dict[str, Tensor]) -> Avatar:
+    """Inverse of `avatar_tensors`; a part that is absent stays None."""
+    avatar = Avatar(Gaussians(part(tensors, "face")), Gaussians(part(tensors, "mouth")))
+    for name, field in (("general", GeneralField), ("individual", IndividualField)):
+        if state := part(tensors, name):
+            setattr(avatar, name, load_module(field(), state))
+    return avatar
+
+
+def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Tensors whose names begin with `name.`, without it."""
+    return {
+        key.removeprefix(f"{name}."): value
+        for key, value in tensors.items()
+        if key.startswith(f"{name}.")
+    }
+
+
+def load_module(module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+    """Load `state` into `module`; raises ArtifactError naming what does not fit."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise artifacts.ArtifactError(f"checkpoint does not fit: {error}") from error
+    return module
+
+
+def save_curves(path: str | Path, rows: list[CurveRow]) -> None:
+    """Write training curves as CSV."""
+    with artifacts.atomic(path) as part_path, open(part_path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(CurveRow._fields)
+        writer.writerows(
+            [f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows
+        )

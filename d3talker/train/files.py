@@ -1,0 +1,77 @@
+"""The arguments by which training and rendering stages are told where one person's files are."""
+
+import argparse
+
+import torch
+
+from d3talker import artifacts
+from d3talker.avatar import Drive
+from d3talker.cli import InputError
+from d3talker.split import train_range
+from d3talker.train.scene import SceneFiles
+
+SCENE = {
+    "video": "prepared video.mp4",
+    "labels": "parsing.zip",
+    "background": "background.png",
+    "torso": "torso.zip",
+    "track": "track.npz",
+    "ingest": "ingest.json",
+}
+DRIVE = {"motion": "facial motion (.npz)", "speech": "speech features (.npz)"}
+
+
+def add_scene_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """Add the options of SCENE; with `many` each takes one file per person, in the same order."""
+    _add(parser, SCENE, many)
+
+
+def add_drive_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """Add the options of DRIVE."""
+    _add(parser, DRIVE, many)
+
+
+def _add(parser: argparse.ArgumentParser, options: dict[str, str], many: bool) -> None:
+    for name, text in options.items():
+        parser.add_argument(f"--{name}", required=True, help=text, nargs="+" if many else None)
+
+
+def each_person(args: argparse.Namespace, extra: tuple[str, ...]) -> list[argparse.Namespace]:
+    """Split options given for many people into one namespace per person."""
+    names = (*SCENE, *DRIVE, *extra)
+    lists = {name: getattr(args, name) for name in names}
+    if len({len(values) for values in lists.values()}) != 1:
+        counts = ", ".join(f"--{name} {len(values)}" for name, values in lists.items())
+        raise InputError(f"every option needs one file per person, got {counts}")
+    return [
+        argparse.Namespace(**dict(zip(names, values, strict=True)))
+        for values in zip(*lists.values(), strict=True)
+    ]
+
+
+def scene_files(args: argparse.Namespace) -> SceneFiles:
+    """Paths of the scene's artifacts; `args.poses`, where there is one, replaces the poses."""
+    return SceneFiles(
+        args.video,
+        args.labels,
+        args.background,
+        args.torso,
+        args.track,
+        getattr(args, "poses", None),
+    )
+
+
+def person_range(args: argparse.Namespace) -> tuple[int, int]:
+    """Training frames [start, stop) for `args.secs` ('all' or a number of seconds)."""
+    frames = artifacts.load_json(args.ingest)["frames"]
+    if args.secs != "all" and not args.secs.isdigit():
+        raise InputError(f"--secs must be a whole number of seconds or 'all', not '{args.secs}'")
+    return train_range(frames, None if args.secs == "all" else int(args.secs))
+
+
+def load_drive(args: argparse.Namespace) -> Drive:
+    """Control signals of the person's own clip, with the tracker's action units."""
+    motion, _ = artifacts.load_arrays(args.motion)
+    speech, _ = artifacts.load_arrays(args.speech)
+    au = torch.from_numpy(artifacts.load_arrays(args.track)[0]["au"])
+    return Drive.from_artifacts(motion, speech, au)

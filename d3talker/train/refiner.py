@@ -1,0 +1,56 @@
+"""Training of the coarse-to-fine refiner on frames that an avatar renders."""
+
+import numpy as np
+import torch
+
+from d3talker.avatar import Rendered, Signals, compose, move
+from d3talker.cli import progress
+from d3talker.refine.styleunet import StyleUNet
+from d3talker.train.loop import LOG_EVERY, CurveRow, Meter, Person
+from d3talker.train.photometric import l1_dssim
+from d3talker.train.scene import View
+from d3talker.train.settings import RefinerSettings
+
+
+def train_refiner(
+    refiner: StyleUNet, people: list[Person], settings: RefinerSettings, stage: str, seed: int
+) -> list[CurveRow]:
+    """Train `refiner` in place on the coarse frames of `people` (eq. 11, L1 + D-SSIM part).
+
+    The avatars are frozen and rendered anew with noise on the pose, so that the refiner does not
+    see cleaner frames than at test time. Returns the curves.
+    """
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    signals = [person.avatar.all_signals(person.drive) for person in people]
+    optimizer = torch.optim.Adam(refiner.parameters(), lr=settings.lr, betas=(0.9, 0.99))
+    meter, rows = Meter(), []
+    for it in progress(range(settings.iterations), settings.iterations, stage):
+        optimizer.param_groups[0]["lr"] = settings.lr * settings.lr_final ** (
+            it / settings.iterations
+        )
+        k = int(rng.integers(len(people)))
+        i = people[k].next_frame(rng)
+        view = people[k].scene.view(i)
+        coarse = _coarse(people[k], i, view, signals[k], settings)
+        fine = refiner(coarse.image.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+        loss = l1_dssim(fine.contiguous(), view.image, settings.dssim)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        meter.add(loss, loss, fine, view.image)
+        if (it + 1) % LOG_EVERY == 0 or it + 1 == settings.iterations:
+            rows.append(meter.row(stage, it + 1, people[k].avatar, settings.dssim))
+    return rows
+
+
+@torch.no_grad()
+def _coarse(
+    person: Person, i: int, view: View, signals: Signals, settings: RefinerSettings
+) -> Rendered:
+    frame = int(person.scene.indices[i])
+    face, mouth = person.avatar.deform(Signals(*(signal[frame] for signal in signals)))
+    rotation = settings.pose_noise_rotation * torch.randn(3)
+    translation = settings.pose_noise_translation * torch.randn(3)
+    face, mouth = (move(a, rotation, translation) for a in (face, mouth))
+    return compose(face, mouth, view.camera, view.backdrop)

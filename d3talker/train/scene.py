@@ -1,0 +1,144 @@
+"""One person's frames, masks and cameras in memory, cut to the box around the head."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from d3talker import artifacts
+from d3talker.cli import InputError
+from d3talker.face.parsing import backdrop, head_mask, mouth_mask
+from d3talker.splat.rasterize import Camera
+from d3talker.video import read_frames
+
+MARGIN = 12  # px around the head at 512
+BLOCK = 32  # px; crops suit the rasterizer tiles and the refiner
+BAND = 5  # px at 512; the silhouette's uncertain band, where no alpha is asked for
+
+
+class SceneFiles(NamedTuple):
+    """Paths of one person's prepared artifacts."""
+
+    video: Path
+    labels: Path
+    background: Path
+    torso: Path
+    track: Path
+    poses: Path | None = None  # refined poses; None: the tracker's
+
+
+class View(NamedTuple):
+    """One frame as the losses see it; every image covers the crop (h,w)."""
+
+    camera: Camera
+    image: Tensor  # (h,w,3) ground truth
+    backdrop: Tensor  # (h,w,3) what stands behind the head
+    inside: Tensor  # (h,w) bool, surely head
+    outside: Tensor  # (h,w) bool, surely not head
+    mouth: Tensor  # (h,w) bool, inner mouth and teeth
+
+
+@dataclass
+class Scene:
+    """Frames `indices` of a clip. Images are uint8 crops (n,h,w,...), cameras one per frame."""
+
+    indices: np.ndarray  # (n,) frame numbers in the clip
+    size: int
+    focal: float
+    rotations: np.ndarray  # (n,3,3)
+    translations: np.ndarray  # (n,3)
+    origins: np.ndarray  # (n,2) x, y of each crop's corner in the frame
+    images: np.ndarray
+    backdrops: np.ndarray
+    heads: np.ndarray  # (n,h,w) bool
+    mouths: np.ndarray  # (n,h,w) bool
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def camera(self, i: int) -> Camera:
+        """Camera of the whole frame of item `i`."""
+        return Camera(
+            self.rotations[i],
+            self.translations[i],
+            self.focal,
+            self.size / 2,
+            self.size / 2,
+            self.size,
+            self.size,
+        )
+
+    def view(self, i: int) -> View:
+        """Item `i` for training, cut to its crop."""
+        height, width = self.heads.shape[1:]
+        band = max(1, round(BAND * self.size / 512))
+        kernel = np.ones((band, band), np.uint8)
+        head = self.heads[i].astype(np.uint8)
+        return View(
+            self.camera(i).crop(*self.origins[i].tolist(), width, height),
+            torch.from_numpy(self.images[i]).float() / 255,
+            torch.from_numpy(self.backdrops[i]).float() / 255,
+            torch.from_numpy(cv2.erode(head, kernel) > 0),
+            torch.from_numpy(cv2.dilate(head, kernel) == 0),
+            torch.from_numpy(self.mouths[i]),
+        )
+
+
+def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) -> Scene:
+    """Read frames [start, stop) of a person whose artifacts are `files`.
+
+    The crop is the box around the head, and frames in which no face was found are left out;
+    with `whole` every frame is there as it is. Raises InputError if no frame remains.
+    """
+    track, _ = artifacts.load_arrays(files.track)
+    valid = track["valid"][start:stop] | whole
+    if not valid.any():
+        raise InputError(f"{files.track}: no frame with a face between {start} and {stop}")
+    indices = start + np.nonzero(valid)[0]
+    pose = track if files.poses is None else artifacts.load_arrays(files.poses)[0]
+    frames = read_frames(files.video, start, stop)[valid]
+    labels = artifacts.load_images(files.labels, indices)
+    torso = artifacts.load_images(files.torso, indices)
+    background = artifacts.load_image(files.background)
+    heads = head_mask(labels)
+    size = frames.shape[1]
+    origins, width, height = head_crops(heads, size)
+    if whole:
+        origins, width, height = np.zeros_like(origins), size, size
+    crops = [np.s_[y : y + height, x : x + width] for x, y in origins]
+    return Scene(
+        indices=indices,
+        size=size,
+        focal=float(track["focal"]),
+        rotations=pose["R"][indices],
+        translations=pose["t"][indices],
+        origins=origins,
+        images=np.stack([f[c] for f, c in zip(frames, crops, strict=True)]),
+        backdrops=np.stack(
+            [
+                backdrop(f[c], m[c], t[c], background[c])
+                for f, m, t, c in zip(frames, labels, torso, crops, strict=True)
+            ]
+        ),
+        heads=np.stack([h[c] for h, c in zip(heads, crops, strict=True)]),
+        mouths=np.stack([mouth_mask(m[c]) for m, c in zip(labels, crops, strict=True)]),
+    )
+
+
+def head_crops(heads: np.ndarray, size: int) -> tuple[np.ndarray, int, int]:
+    """Boxes of one common size around every head mask (n,S,S): (origins (n,2), width, height)."""
+    starts, stops = [], []
+    for axis in (1, 2):  # reduce over rows to get columns (x), then over columns to get rows (y)
+        present = heads.any(axis=axis)
+        starts.append(present.argmax(axis=1))
+        stops.append(size - present[:, ::-1].argmax(axis=1))
+    starts, stops = np.stack(starts, 1), np.stack(stops, 1)  # (n,2) x, y
+    margin = 2 * round(MARGIN * size / 512)
+    box = (stops - starts).max(axis=0) + margin
+    box = np.minimum((box + BLOCK - 1) // BLOCK * BLOCK, size)
+    origins = np.clip((starts + stops - box) // 2, 0, size - box)
+    return origins, int(box[0]), int(box[1])

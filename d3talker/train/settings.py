@@ -1,0 +1,117 @@
+"""Schedules and loss weights of training, as data: each number once, with its meaning and source.
+
+The defaults are the `quick` preset. Learning rates follow spec 3.1, 4.7 unless said otherwise.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What the one training loop reads. The stages below override what differs."""
+
+    iterations: int = 3000
+    max_face: int = 20000  # Gaussians of the face and hair
+    max_mouth: int = 3000  # Gaussians of the inner mouth
+    densify: bool = False  # add and remove Gaussians (see DensityControl)
+
+    # learning rates of the Gaussians (per step of Adam)
+    means_lr: float = 2e-4  # m
+    means_lr_final: float = 0.05  # factor reached at the end, log-linear
+    quats_lr: float = 1e-3
+    scales_lr: float = 5e-3
+    opacities_lr: float = 0.03
+    colors_lr: float = 2.5e-3
+    attributes_lr_final: float = 0.2  # factor of the other attributes at the end
+
+    # learning rates of the fields (AdamW); all fall to `fields_lr_final` times at the end
+    general_table_lr: float = 5e-3
+    general_net_lr: float = 1e-3
+    individual_table_lr: float = 2e-3
+    individual_net_lr: float = 5e-4
+    fields_lr_final: float = 0.05
+    fields_warmup: int = 200  # iterations of linear warm-up
+    individual_start: int = 500  # the individual field is still before this iteration (spec 6.5)
+    ema: float = 0.0  # decay of the running mean of the general field; 0: none (spec 4.7)
+
+    # corrections of the tracker's head poses; 0 keeps them
+    pose_rotation_lr: float = 0.0  # rad
+    pose_translation_lr: float = 0.0  # m
+    pose_start: int = 250  # iteration
+
+    au_noise: float = 0.05  # sigma of noise on the action units (spec 1.10)
+
+    # loss weights; L1 has weight 1
+    dssim: float = 0.2  # eq. (12), spec 3.3
+    alpha: float = 0.02  # silhouette, feasibility's value
+    hole: float = 0.02  # face Gaussians over the inner mouth
+    motion: float = 1e-5  # mean size of the deformation (spec 3.9)
+    negative_contrast: float = 1.0  # L_C of InsTaG (spec 4.6)
+    similarity_contrast: float = 1e-3  # lambda_SC, eq. (12) (spec 6.4)
+    temperature: float = 0.1  # tau, eq. (10)
+    contrast_points: int = 2048  # Gaussians at which the fields are compared
+
+
+@dataclass(frozen=True)
+class StaticSettings(TrainSettings):
+    """fit_static: Gaussians in the rest pose and head poses together, no motion."""
+
+    densify: bool = True
+    pose_rotation_lr: float = 5e-4
+    pose_translation_lr: float = 1e-4
+    initial_face: int = 12000  # Gaussians at the start, half on the face mesh
+    initial_mouth: int = 1500
+
+
+@dataclass(frozen=True)
+class PretrainSettings(TrainSettings):
+    """pretrain: one General field and one Individual field per person."""
+
+    iterations: int = 4000
+    means_lr: float = 5e-5
+    quats_lr: float = 5e-4
+    scales_lr: float = 2e-3
+    opacities_lr: float = 0.01
+    ema: float = 0.995
+
+
+@dataclass(frozen=True)
+class AdaptSettings(TrainSettings):
+    """adapt: pre-trained General field, Individual field from scratch, one person."""
+
+    iterations: int = 4000
+    densify: bool = True
+    means_lr: float = 5e-5
+    quats_lr: float = 5e-4
+    scales_lr: float = 2e-3
+    opacities_lr: float = 0.02
+    colors_lr: float = 1.5e-3
+    pose_rotation_lr: float = 1.5e-4
+    pose_translation_lr: float = 3e-5
+    negative_contrast: float = 0.0  # no other person is at hand
+    similarity_contrast: float = 0.0
+
+
+@dataclass(frozen=True)
+class PoseSettings:
+    """refine_pose: photometric poses of frames on which nothing was trained."""
+
+    steps: int = 20  # per frame
+    scale: float = 0.5  # of the resolution
+    rotation_lr: float = 5e-4  # rad
+    translation_lr: float = 1e-4  # m
+    lr_final: float = 0.15  # factor at the last step
+    moving_weight: float = 0.05  # weight of pixels below the nose; the static head does not speak
+    smoothing: int = 5  # frames of the quadratic filter over time; 1: none
+
+
+@dataclass(frozen=True)
+class RefinerSettings:
+    """Coarse-to-fine refiner: base model in pretrain, the target's copy in finetune_c2f."""
+
+    iterations: int = 1200
+    lr: float = 1e-3
+    lr_final: float = 0.05  # factor at the end
+    dssim: float = 0.2
+    pose_noise_rotation: float = 3e-3  # rad; renders at test time are not as well aligned
+    pose_noise_translation: float = 5e-4  # m

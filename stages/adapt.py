@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Adapt to the target: pre-trained General field, Individual field from scratch, Gaussians."""
+
+import argparse
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from d3talker import artifacts, cli, settings
+from d3talker.fields.deformation import GeneralField, IndividualField
+from d3talker.train.checkpoint import (
+    avatar_from_tensors,
+    avatar_tensors,
+    load_module,
+    save_curves,
+)
+from d3talker.train.files import (
+    add_drive_arguments,
+    add_scene_arguments,
+    load_drive,
+    person_range,
+    scene_files,
+)
+from d3talker.train.loop import Person, train
+from d3talker.train.pose import PoseCorrection
+from d3talker.train.scene import load_scene
+from d3talker.train.settings import AdaptSettings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_scene_arguments(parser)
+    add_drive_arguments(parser)
+    parser.add_argument("--static", required=True, help="static head of fit_static")
+    parser.add_argument("--poses", required=True, help="refined poses")
+    parser.add_argument("--general", required=True, help="pre-trained General field")
+    parser.add_argument("--secs", required=True, help="training seconds, or 'all'")
+    parser.add_argument("--out", required=True, help="avatar (.safetensors)")
+    parser.add_argument("--out-curves", required=True, help="training curves (.csv)")
+    parser.add_argument("--settings", help="JSON overrides of AdaptSettings")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    options = settings.parse(AdaptSettings, args.settings)
+
+    tensors, static_meta = artifacts.load_tensors(args.static)
+    del tensors["pose_corrections"]  # refined poses hold them
+    avatar = avatar_from_tensors(tensors)
+    avatar.general = load_module(GeneralField(), artifacts.load_tensors(args.general)[0])
+    torch.manual_seed(args.seed)
+    avatar.individual = IndividualField()
+    scene = load_scene(scene_files(args), *person_range(args))
+    poses = PoseCorrection(len(scene), options.pose_rotation_lr, options.pose_translation_lr)
+    start = time.monotonic()
+    person = Person(scene, avatar, load_drive(args), poses)
+    rows = train([person], avatar.general, options, "adapt", args.seed)
+    seconds = time.monotonic() - start
+
+    meta = {
+        "settings": dataclasses.asdict(options),
+        "frames": len(scene),
+        "train_seconds": static_meta["train_seconds"] + seconds,
+    }
+    save_curves(args.out_curves, rows)
+    artifacts.save_tensors(
+        args.out, avatar_tensors(avatar) | {"pose_corrections": poses.values}, meta
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

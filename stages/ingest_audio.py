@@ -1,0 +1,23 @@
+"""Make any sound file a cross-driving audio: wav, 16 kHz mono, a whole number of frames."""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from d3talker import cli
+from d3talker.video import ingest, io
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--audio", required=True, help="any sound (or video) that ffmpeg reads")
+    parser.add_argument("--out", required=True, help="wav, cut to a multiple of 640 samples")
+    args = parser.parse_args()
+    samples = ingest.load_any_audio(args.audio, ingest.IngestSettings())
+    io.write_wav(args.out, samples)
+
+
+if __name__ == "__main__":
+    cli.run(main)

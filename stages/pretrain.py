@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Pre-train on several people: the General field (running mean) and the base refiner.
+
+Every option that names a file takes one file per person, in the same order. The static heads of
+the people are trained further with one Individual field each; only what is shared is kept.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from d3talker import artifacts, cli, settings
+from d3talker.fields.deformation import GeneralField, IndividualField
+from d3talker.refine.styleunet import LIGHT, StyleUNet
+from d3talker.train.checkpoint import avatar_from_tensors, save_curves
+from d3talker.train.files import (
+    add_drive_arguments,
+    add_scene_arguments,
+    each_person,
+    load_drive,
+    scene_files,
+)
+from d3talker.train.loop import Person, train
+from d3talker.train.pose import corrected
+from d3talker.train.refiner import train_refiner
+from d3talker.train.scene import load_scene
+from d3talker.train.settings import PretrainSettings, RefinerSettings
+
+
+def load_person(args: argparse.Namespace, general: GeneralField) -> Person:
+    """A person with the poses of their static fit, on all frames of it."""
+    tensors, meta = artifacts.load_tensors(args.static)
+    corrections = tensors.pop("pose_corrections").numpy()
+    avatar = avatar_from_tensors(tensors)
+    avatar.general, avatar.individual = general, IndividualField()
+    scene = load_scene(scene_files(args), 0, max(meta["frames"]) + 1)
+    scene.rotations, scene.translations = corrected(
+        scene.rotations, scene.translations, corrections
+    )
+    return Person(scene, avatar, load_drive(args))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_scene_arguments(parser, many=True)
+    add_drive_arguments(parser, many=True)
+    parser.add_argument("--static", required=True, nargs="+", help="static heads of fit_static")
+    parser.add_argument("--out-general", required=True, help="General field (.safetensors)")
+    parser.add_argument("--out-c2f", required=True, help="base refiner (.safetensors)")
+    parser.add_argument("--out-curves", required=True, help="training curves (.csv)")
+    parser.add_argument("--settings", help="JSON overrides of PretrainSettings")
+    parser.add_argument("--refiner-settings", help="JSON overrides of RefinerSettings")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    options = settings.parse(PretrainSettings, args.settings)
+    refiner_options = settings.parse(RefinerSettings, args.refiner_settings)
+
+    torch.manual_seed(args.seed)
+    general = GeneralField()
+    people = [load_person(person, general) for person in each_person(args, ("static",))]
+    start = time.monotonic()
+    rows = train(people, general, options, "pretrain", args.seed)
+    refiner = StyleUNet(LIGHT)
+    rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
+    meta = {"people": len(people), "train_seconds": time.monotonic() - start}
+    save_curves(args.out_curves, rows)
+    artifacts.save_tensors(args.out_general, general.state_dict(), meta)
+    artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta)
+
+
+if __name__ == "__main__":
+    cli.run(main)

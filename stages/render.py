@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Render the avatar: self-driven on the test frames, or driven by another audio.
+
+A foreign audio takes head poses, eyes and backdrop from the test frames, back and forth.
+"""
+
+import argparse
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from d3talker import __version__, artifacts, cli
+from d3talker.avatar import Avatar, Drive, Signals
+from d3talker.refine.styleunet import LIGHT, StyleUNet
+from d3talker.render import Clock, ping_pong, render_frames
+from d3talker.split import FPS, test_range
+from d3talker.train.checkpoint import avatar_from_tensors, load_module
+from d3talker.train.files import add_scene_arguments, scene_files
+from d3talker.train.pose import corrected
+from d3talker.train.scene import head_crops, load_scene
+from d3talker.video import read_wav, write_video, write_wav
+
+SAMPLES_PER_FRAME = 640
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_scene_arguments(parser)
+    parser.add_argument("--poses", required=True, help="refined poses")
+    parser.add_argument("--avatar", required=True, help="adapted avatar")
+    parser.add_argument("--refiner", required=True, help="the target's refiner")
+    parser.add_argument("--drive-motion", required=True, help="facial motion of the audio (.npz)")
+    parser.add_argument("--drive-speech", required=True, help="speech features of the audio (.npz)")
+    parser.add_argument("--drive-audio", required=True, help="the audio itself (.wav)")
+    parser.add_argument("--drive", required=True, help="'self', or the name of the audio")
+    parser.add_argument("--still", action="store_true", help="no motion: the floor of comparisons")
+    parser.add_argument("--identity", required=True)
+    parser.add_argument("--variant", required=True)
+    parser.add_argument("--secs", required=True, help="training seconds")
+    parser.add_argument("--preset", required=True)
+    parser.add_argument("--out-video", required=True, help="rendered video with sound (.mp4)")
+    parser.add_argument("--out-json", required=True, help="times and what was rendered (.json)")
+    return parser.parse_args()
+
+
+def drive_signals(args: argparse.Namespace, avatar: Avatar, shown: np.ndarray) -> list:
+    """Control signals of every rendered frame; `shown` are the clip's frames that it shows."""
+    if args.still:
+        return [None] * len(shown)
+    motion, _ = artifacts.load_arrays(args.drive_motion)
+    speech, _ = artifacts.load_arrays(args.drive_speech)
+    au = artifacts.load_arrays(args.track)[0]["au"]
+    if args.drive == "self":
+        drive, frames = Drive.from_artifacts(motion, speech, au), shown
+    else:
+        drive, frames = Drive.from_artifacts(motion, speech, au[shown]), range(len(shown))
+    signals = avatar.all_signals(drive)
+    return [Signals(*(signal[t] for signal in signals)) for t in frames]
+
+
+def main() -> None:
+    args = parse_arguments()
+    tensors, _ = artifacts.load_tensors(args.avatar)
+    corrections = tensors.pop("pose_corrections").numpy()
+    avatar = avatar_from_tensors(tensors)
+    state, meta = artifacts.load_tensors(args.refiner)
+    refiner = load_module(StyleUNet(LIGHT), state).eval()
+    start, stop = test_range(artifacts.load_json(args.ingest)["frames"])
+    scene = load_scene(scene_files(args), start, stop, whole=True)
+    # Where adapt moved the head on the whole, the test poses follow.
+    scene.rotations, scene.translations = corrected(
+        scene.rotations, scene.translations, corrections.mean(axis=0, keepdims=True)
+    )
+    audio = read_wav(args.drive_audio)[0]
+    if args.drive == "self":
+        order = np.arange(len(scene))
+        audio = audio[SAMPLES_PER_FRAME * start : SAMPLES_PER_FRAME * stop]
+    else:
+        order = ping_pong(len(scene), len(audio) // SAMPLES_PER_FRAME)
+    shown = scene.indices[order]
+    clock = Clock()
+    frames = render_frames(
+        avatar,
+        refiner,
+        scene,
+        head_crops(scene.heads, scene.size),
+        order,
+        drive_signals(args, avatar, shown),
+        clock,
+    )
+    frames = cli.progress(frames, len(order), f"render {args.drive}")
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder) / "sound.wav"
+        write_wav(sound, audio)
+        write_video(args.out_video, frames, fps=FPS, audio=sound)
+    artifacts.save_json(
+        args.out_json,
+        {
+            "identity": args.identity,
+            "variant": args.variant,
+            "secs": int(args.secs),
+            "drive": args.drive,
+            "preset": args.preset,
+            "first_frame": int(shown[0]),
+            "frames": len(order),
+            "frame_index": shown.tolist(),
+            "fps": clock.fps(),
+            "fps_coarse": clock.fps(("fields", "rasterize")),
+            "milliseconds": clock.milliseconds(),
+            "train_seconds": meta["train_seconds"],
+            "backends": {"rasterizer": "cpu", "encoding": "cpu", "landmarks": "facemesh"},
+            "versions": {
+                "d3talker": __version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+            },
+        },
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

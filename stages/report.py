@@ -1,0 +1,89 @@
+"""Write the HTML report of all runs. It links the videos, so it belongs into the results folder.
+
+What it shows of a run lies beside the run's metrics.json (render.json, render.mp4, landmarks.npz
+and, self-driven, compare.mp4) and one folder up (*curves.csv, where there are any); the landmarks
+of a clip lie beside its ingest.json.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import yaml
+
+from d3talker import artifacts, cli
+from d3talker.report import page
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--ingest", required=True, nargs="+", help="ingest.json, or refused.json, of every video"
+    )
+    parser.add_argument("--metrics", required=True, nargs="*", help="metrics.json of every run")
+    parser.add_argument("--paper", required=True, help="config/paper_tables.yaml")
+    parser.add_argument("--out", required=True, help="the page (.html)")
+    return parser.parse_args()
+
+
+def mouth_opening(path: Path) -> np.ndarray:
+    """Mouth opening (T,) of a landmarks artifact, NaN without a face."""
+    arrays, _ = artifacts.load_arrays(path)
+    return np.where(arrays["valid"], arrays["mouth_openness"], np.nan)
+
+
+def read_run(path: Path, folder: Path) -> page.Run:
+    """The run of a metrics.json, with its video's address seen from `folder`."""
+    metrics = artifacts.load_json(path)
+    video = path.parent / ("compare.mp4" if metrics["drive"] == "self" else "render.mp4")
+    curves = sorted(path.parent.parent.glob("*curves.csv"))
+    return page.Run(
+        metrics=metrics,
+        rendered=artifacts.load_json(path.parent / "render.json"),
+        video=quote(Path(os.path.relpath(video, folder)).as_posix()),
+        opening=mouth_opening(path.parent / "landmarks.npz"),
+        curves=[row for file in curves for row in page.read_curves(file.read_text())],
+    )
+
+
+def commit() -> str:
+    """The project's git commit, or that there is none."""
+    root = Path(__file__).resolve().parents[1]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
+
+
+def main() -> None:
+    args = parse_arguments()
+    folder = Path(args.out).parent
+    runs = [read_run(Path(path), folder) for path in args.metrics]
+    people, refused = [], []
+    for path in args.ingest:
+        ingest = artifacts.load_json(path)
+        if "refused" in ingest:
+            refused.append(ingest["refused"])
+            continue
+        own = [run for run in runs if run.metrics["identity"] == ingest["identity"]]
+        people.append(page.Person(ingest, mouth_opening(Path(path).parent / "landmarks.npz"), own))
+    provenance = {"git commit": commit()}
+    if args.metrics:
+        newest = max(os.path.getmtime(path) for path in args.metrics)
+        time = datetime.fromtimestamp(newest, UTC)
+        provenance["last measurement"] = f"{time:%Y-%m-%d %H:%M} UTC"
+    config = yaml.safe_load(Path(args.paper).read_text(encoding="utf-8"))
+    with artifacts.atomic(args.out) as part:
+        part.write_text(page.render(people, refused, config, provenance), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,154 @@
+"""evaluate and compare on a small made-up person, through their command lines."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("skimage")
+pytest.importorskip("ffmpeg")
+pytest.importorskip("cv2")
+
+from d3talker.artifacts import load_json, save_arrays, save_images, save_json
+from d3talker.face.model import LIPS_INNER, LIPS_OUTER
+from d3talker.face.parsing import FACE
+from d3talker.metrics.lips import SAMPLES_PER_FRAME
+from d3talker.video import probe, read_frames, write_video, write_wav
+
+STAGES = Path(__file__).resolve().parents[2] / "stages"
+SIZE, FRAMES, START = 64, 120, 60
+LATE = 3  # frames by which the rendered mouth lags
+
+
+def stage(name, *arguments):
+    command = [sys.executable, STAGES / f"{name}.py", *arguments]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True)
+
+
+def frames_with(opening, shade):
+    """A grey head with a dark mouth as high as `opening`."""
+    for value in opening:
+        frame = np.full((SIZE, SIZE, 3), 60, np.uint8)
+        frame[8:56, 12:52] = shade
+        frame[40 : 42 + int(60 * value), 24:40] = 20
+        yield frame
+
+
+def save_landmarks(path, opening):
+    points = np.zeros((len(opening), 478, 3), np.float32)
+    points[:, [*LIPS_OUTER, *LIPS_INNER], :2] = 32, 40
+    points[:, LIPS_OUTER[:10], 0] += 8
+    points[:, LIPS_INNER[:10], 1] += 60 * opening[:, None]
+    valid = np.ones(len(opening), bool)
+    save_arrays(path, points=points, valid=valid, mouth_openness=opening.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory):
+    """Folder with a clip of 120 frames, and a render of the last 60 whose mouth is late."""
+    folder = tmp_path_factory.mktemp("person")
+    noise = np.random.default_rng(0).normal(size=FRAMES + 12)
+    opening = 0.1 + 0.03 * np.convolve(noise, np.hanning(5), "valid")[:FRAMES]
+    test = np.roll(opening, LATE)[START:]
+    write_video(folder / "video.mp4", frames_with(opening, 150), crf=10)
+    loudness = np.repeat(opening / opening.max(), SAMPLES_PER_FRAME)
+    write_wav(
+        folder / "audio.wav", loudness * np.random.default_rng(1).uniform(-1, 1, len(loudness))
+    )
+    write_video(folder / "render.mp4", frames_with(test, 153), audio=folder / "audio.wav")
+    save_landmarks(folder / "landmarks.npz", opening)
+    save_landmarks(folder / "render.npz", test)
+    labels = np.zeros((SIZE, SIZE), np.uint8)
+    labels[8:56, 12:52] = FACE
+    save_images(folder / "parsing.zip", [labels] * FRAMES)
+    save_json(folder / "ingest.json", {"test": [START, FRAMES]})
+    return folder
+
+
+def evaluate(folder, drive="self", variant="d3talker", **rendered):
+    """Run the stage; rendered: changes of render.json."""
+    about = {"identity": "anna", "variant": "d3talker", "secs": 10, "drive": drive}
+    about |= {"preset": "quick", "first_frame": START, "frames": FRAMES - START}
+    about |= {
+        "fps": 8.5,
+        "fps_coarse": 12.0,
+        "train_seconds": 100.0,
+        "backends": {},
+        "versions": {},
+    }
+    save_json(folder / "render.json", about | rendered)
+    names = {"render": "render.mp4", "render-json": "render.json", "render-landmarks": "render.npz"}
+    names |= {"video": "video.mp4", "landmarks": "landmarks.npz", "labels": "parsing.zip"}
+    names |= {"ingest": "ingest.json", "audio": "audio.wav", "out": "metrics.json"}
+    arguments = [part for name, file in names.items() for part in (f"--{name}", folder / file)]
+    arguments += ["--drive", drive, "--identity", "anna", "--variant", variant]
+    return stage("evaluate", *arguments, "--secs", 10, "--preset", "quick")
+
+
+KEYS = {
+    *("identity", "variant", "secs", "drive", "frames", "psnr", "psnr_head", "psnr_mouth", "ssim"),
+    *("lpips", "lmd", "lip_distance", "sync_c", "sync_d", "mouth_corr", "mouth_corr_ci"),
+    *("mouth_energy_corr", "av_offset_frames", "av_offset_against", "fps", "fps_coarse"),
+    *("train_seconds", "preset", "backends", "versions", "missing"),
+}
+
+
+def test_a_self_driven_render_is_measured_against_the_test_frames(person):
+    done = evaluate(person)
+    assert done.returncode == 0, done.stderr
+    metrics = load_json(person / "metrics.json")
+    assert set(metrics) == KEYS
+    # The head is 3 grey levels too bright, and covers 47 % of the frame.
+    assert metrics["psnr_head"] < metrics["psnr"] < 45
+    assert metrics["ssim"] > 0.9
+    assert metrics["lip_distance"] > 0
+    assert metrics["av_offset_frames"] == LATE
+    low, high = metrics["mouth_corr_ci"]
+    assert low < metrics["mouth_corr"] < high
+    assert metrics["fps"] == 8.5
+    assert set(metrics["missing"]) == {"lpips", "lmd", "sync_c", "sync_d"}
+    assert all(metrics[name] is None for name in metrics["missing"])
+
+
+def test_another_voice_is_measured_against_its_loudness_only(person):
+    done = evaluate(person, drive="speech", first_frame=70)
+    assert done.returncode == 0, done.stderr
+    metrics = load_json(person / "metrics.json")
+    assert set(metrics) == KEYS
+    for name in ("psnr", "psnr_head", "psnr_mouth", "ssim", "lip_distance", "mouth_corr"):
+        assert metrics[name] is None and "no true frames" in metrics["missing"][name]
+    assert -1 <= metrics["mouth_energy_corr"] <= 1
+    assert metrics["av_offset_against"] == "speech loudness"
+
+
+def test_training_frames_are_never_measured(person):
+    done = evaluate(person, first_frame=START - 10)
+    assert done.returncode == 2
+    assert "outside the test part" in done.stderr
+
+
+def test_the_render_of_another_variant_is_refused(person):
+    done = evaluate(person, variant="instag")
+    assert done.returncode == 2
+    assert "render.json" in done.stderr and "instag" in done.stderr
+
+
+def test_a_timing_that_was_not_possible_has_a_reason(person):
+    assert evaluate(person, drive="speech", fps=None).returncode == 0
+    metrics = load_json(person / "metrics.json")
+    assert metrics["fps"] is None and "too short" in metrics["missing"]["fps"]
+
+
+def test_compare_puts_truth_left_and_render_right_with_sound(person):
+    save_json(person / "render.json", {"first_frame": START, "frames": FRAMES - START})
+    files = ["--render", "render.mp4", "--render-json", "render.json", "--video", "video.mp4"]
+    files = [part if part.startswith("--") else person / part for part in files]
+    done = stage("compare", *files, "--out", person / "compare.mp4")
+    assert done.returncode == 0, done.stderr
+    frames = read_frames(person / "compare.mp4")
+    assert frames.shape == (FRAMES - START, SIZE, 2 * SIZE, 3)
+    assert abs(frames[0, 16, 32].astype(int) - 150).max() <= 2
+    assert abs(frames[0, 16, SIZE + 32].astype(int) - 153).max() <= 2
+    assert probe(person / "compare.mp4").has_audio

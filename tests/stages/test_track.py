@@ -1,0 +1,72 @@
+"""The track stage: landmarks.npz in, track.npz out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from d3talker.artifacts import load_arrays, save_arrays
+from d3talker.face.model import FaceModel
+from d3talker.face.tracking import HEAD_TO_CAMERA, project
+
+ROOT = Path(__file__).parents[2]
+FACE_MODEL = ROOT / "resources" / "face_model.npz"
+FRAMES, SIZE = 40, 256
+
+
+def write_landmarks(path: Path, valid: np.ndarray) -> None:
+    """A still head that opens and closes its mouth."""
+    model = FaceModel.load(FACE_MODEL)
+    expression = np.zeros((FRAMES, len(model.expression)))
+    expression[:, 0] = 2 * np.abs(np.sin(np.arange(FRAMES) / 4))
+    faces = model.vertices(np.zeros(len(model.identity)), expression)
+    R, t = np.repeat(HEAD_TO_CAMERA[None], FRAMES, 0), np.tile([0, 0, 0.6], (FRAMES, 1))
+    depth = -faces[..., 2:] * 500 / 0.6
+    points = np.concatenate([project(faces, R, t, 500.0) + SIZE / 2, depth], axis=2)
+    save_arrays(path, {"size": SIZE}, points=points.astype(np.float32), valid=valid)
+
+
+def run_stage(tmp_path: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "stages" / "track.py", "--face-model", FACE_MODEL]
+    command += ["--landmarks", tmp_path / "landmarks.npz", "--out", tmp_path / "track.npz"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_artifact_has_the_fields_of_the_contract(tmp_path):
+    valid = np.ones(FRAMES, bool)
+    valid[5] = False
+    write_landmarks(tmp_path / "landmarks.npz", valid)
+    result = run_stage(tmp_path)
+    assert result.returncode == 0, result.stderr
+    track, meta = load_arrays(tmp_path / "track.npz")
+    model = FaceModel.load(FACE_MODEL)
+    shapes = {
+        "focal": (),
+        "R": (FRAMES, 3, 3),
+        "t": (FRAMES, 3),
+        "shape": (478, 3),
+        "identity": (len(model.identity),),
+        "expression": (FRAMES, len(model.expression)),
+        "reprojection_error": (FRAMES,),
+        "valid": (FRAMES,),
+        "au": (FRAMES, 6),
+        "mouth_opening": (FRAMES,),
+    }
+    assert {name: value.shape for name, value in track.items()} == shapes
+    assert track["focal"] == 500
+    assert meta["size"] == SIZE
+    assert np.nanmean(track["reprojection_error"]) < 0.5
+    assert np.isnan(track["reprojection_error"][5])
+    assert np.corrcoef(track["expression"][:, 0], track["mouth_opening"])[0, 1] > 0.9
+
+
+def test_clip_without_faces_is_refused_with_its_name(tmp_path):
+    write_landmarks(tmp_path / "landmarks.npz", np.zeros(FRAMES, bool))
+    result = run_stage(tmp_path)
+    assert result.returncode == 2
+    assert "landmarks.npz" in result.stderr and "0 of 40" in result.stderr
+    assert not (tmp_path / "track.npz").exists()

@@ -1,0 +1,80 @@
+"""The deformation fields have the shapes of the method's specification."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from d3talker.fields import deformation, signals  # noqa: E402
+
+
+def count(module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_parameter_counts_follow_the_specification():
+    audio = count(signals.AudioSignal())
+    assert audio == 30_720 + 2_149
+    assert count(signals.DifferenceEncoder()) == 165_120
+    # The universal face field of the specification holds its audio net, ours lives beside it.
+    assert count(deformation.FaceField(hidden=64)) + audio == 73_805
+    face_aligner, mouth_aligner = 1_344, 672  # parts of InsTaG that D3-Talker drops
+    assert count(deformation.FaceField(hidden=32)) + audio + face_aligner == 69_357
+    assert count(deformation.IndividualMouthField()) + audio + mouth_aligner == 65_565
+    assert count(deformation.GeneralMouthField()) + audio == 179_261
+
+
+def test_point_outside_the_bound_is_not_deformed():
+    field = deformation.FaceField(hidden=64)
+    outside = torch.tensor([[0.2, 0.2, 0.0], [0.0, -0.3, 0.3]])
+    change = field(outside, torch.randn(32), torch.rand(6))
+    assert all(part.abs().max() == 0 for part in change)
+
+
+def test_temporal_convolution_sees_nine_frames():
+    network = signals.TemporalConvolution()
+    features = torch.randn(1, 9, 32, requires_grad=True)
+    assert network(features).shape == (1, 32)
+    with torch.no_grad():
+        whole = signals.windows(torch.randn(40, 32), 9, 4)
+    assert whole.shape == (40, 9, 32)
+    assert torch.equal(whole[0, 0], whole[0, 4]), "edge frames are repeated"
+
+
+def test_sequence_and_single_windows_agree():
+    signal = signals.MotionSignal()
+    differences = torch.randn(12, 3, 128, 128)
+    whole = signal.sequence(differences)
+    window = signals.windows(differences, 9, 4)[6]
+    assert torch.allclose(whole[6], signal(window[None])[0], atol=1e-5)
+
+
+def test_speech_window_of_a_frame_is_centred_on_it():
+    features = torch.arange(20.0)[:, None, None].expand(20, 16, 29)
+    windows = signals.speech_windows(features)
+    assert windows.shape == (20, 8, 29, 16)
+    assert windows[10, :, 0, 0].tolist() == [6, 7, 8, 9, 10, 11, 12, 13]
+    assert windows[0, :4].abs().max() == 0, "zeros before the beginning"
+
+
+def test_pncc_difference_lies_within_one():
+    pncc = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)
+    difference = signals.motion_differences(pncc, pncc[0])
+    assert difference.min() == 0 and difference.max() == 1
+
+
+def test_hook_reports_vertical_motion_in_centimetres():
+    change = torch.zeros(100, 3)
+    change[:20, 1] = -0.01  # a jaw that drops by 1 cm
+    high, low, spread = deformation.face_mouth_hook(change).tolist()
+    assert (high, round(low, 6), round(spread, 6)) == (0, -1, 1)
+
+
+def test_individual_and_general_field_add_up():
+    a = deformation.FaceDeformation(*(torch.ones(2, n) for n in (3, 4, 3)))
+    assert all(torch.equal(part, 2 * torch.ones_like(part)) for part in a + a)
+
+
+def test_weight_decay_applies_to_the_tables_only():
+    tables, nets = deformation.parameter_groups(deformation.FaceField(32), 1e-3, 1e-4)
+    assert tables["weight_decay"] == 0.01 and nets["weight_decay"] == 0
+    assert sum(p.numel() for p in tables["params"]) == 3 * 9_464

@@ -1,0 +1,69 @@
+"""Gaussian sets keep their optimiser state through density changes."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from d3talker.splat.gaussians import ATTRIBUTES, DensityControl, Gaussians, rotate  # noqa: E402
+
+RATES = dict.fromkeys(ATTRIBUTES, 1e-3)
+
+
+@pytest.fixture
+def gaussians():
+    points = np.random.default_rng(0).normal(0, 0.01, (40, 3))
+    made = Gaussians.from_points(points, np.full((40, 3), 0.5), opacity=0.27)
+    made.make_optimizer(RATES)
+    sum(getattr(made, name).square().sum() for name in ATTRIBUTES).backward()
+    made.optimizer.step()
+    return made
+
+
+def test_initial_size_is_the_gap_to_neighbours():
+    grid = np.stack(np.meshgrid(*[np.arange(4) * 2e-3] * 3), -1).reshape(-1, 3)
+    made = Gaussians.from_points(grid, np.zeros((64, 3)), opacity=0.27)
+    assert torch.allclose(made.activated()["scales"], torch.tensor(2e-3), rtol=1e-4)
+    assert torch.allclose(made.activated()["opacities"], torch.tensor(0.27))
+
+
+def test_calm_gaussians_stay_as_they_are(gaussians):
+    before = gaussians.means.detach().clone()
+    gaussians.densify(torch.zeros(40), DensityControl(), limit=100)
+    assert torch.equal(gaussians.means, before)
+
+
+def test_restless_small_ones_are_cloned_and_large_ones_split(gaussians):
+    with torch.no_grad():
+        gaussians.scales[0] = torch.log(torch.expm1(torch.tensor(5e-3)))
+        gaussians.scales[1:] = torch.log(torch.expm1(torch.tensor(1e-3)))
+    gradient = torch.zeros(40)
+    gradient[:2] = 1.0
+    gaussians.densify(gradient, DensityControl(), limit=100)
+    assert len(gaussians) == 40 - 1 + 2 + 1
+    sizes = gaussians.activated()["scales"].amax(1)
+    assert (sizes > 4e-3).sum() == 0
+    assert torch.isclose(sizes, torch.tensor(5e-3 / 1.6)).sum() == 2
+
+
+def test_the_limit_holds(gaussians):
+    gaussians.densify(torch.ones(40), DensityControl(split_size=1.0), limit=45)
+    assert len(gaussians) == 45
+
+
+def test_faint_ones_are_removed_and_moments_follow_their_gaussians(gaussians):
+    with torch.no_grad():
+        gaussians.opacities[::2] = -10
+    moments = gaussians.optimizer.state[gaussians.means]["exp_avg"][1::2].clone()
+    gaussians.densify(torch.zeros(40), DensityControl(), limit=100)
+    assert len(gaussians) == 20
+    assert torch.equal(gaussians.optimizer.state[gaussians.means]["exp_avg"], moments)
+    gaussians.means.square().sum().backward()
+    gaussians.optimizer.step()
+
+
+def test_rotate_turns_by_the_quaternion():
+    quarter_turn = torch.tensor([[2.0, 0, 0, 2.0]])  # about z; any length will do
+    assert torch.allclose(
+        rotate(quarter_turn, torch.tensor([[1.0, 0, 0]])), torch.tensor([[0.0, 1, 0]]), atol=1e-6
+    )

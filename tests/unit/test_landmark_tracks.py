@@ -1,0 +1,52 @@
+"""Which face is followed, how gaps are bridged, and what openness means."""
+
+import numpy as np
+
+from d3talker.face.landmarks import bridge_gaps, eye_openness, mouth_openness, track_faces
+
+
+def face_at(x, size=10.0):
+    """A face of 4 points: a square of `size` px at column x."""
+    return np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], np.float32) * size + [x, 0, 0]
+
+
+def track(*frames):
+    frames = [np.array(f, np.float32).reshape(-1, 4, 3) for f in frames]
+    return track_faces(frames, lambda frame: frame, 4)
+
+
+def test_the_first_frame_takes_the_largest_face_and_the_next_ones_the_nearest():
+    points, valid = track(
+        [face_at(0), face_at(100, 20)], [face_at(98, 20), face_at(0, 30)], [face_at(0)]
+    )
+    assert valid.all()
+    assert points[0, 0, 0] == 100
+    assert points[1, 0, 0] == 98
+
+
+def test_gaps_are_bridged_in_place():
+    points, valid = track([], [face_at(10)], [], [], [face_at(40)], [])
+    assert valid.tolist() == [False, True, False, False, True, False]
+    assert np.allclose(points[:, 0, 0], [10, 10, 20, 30, 40, 40])
+
+
+def test_no_face_at_all_gives_zeros():
+    points, valid = track([], [])
+    assert points.shape == (2, 4, 3) and not points.any() and not valid.any()
+
+
+def test_complete_tracks_are_left_alone():
+    points = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+    assert np.array_equal(bridge_gaps(points, np.ones(5, bool)), points)
+
+
+def test_openness_is_relative_to_the_face():
+    points = np.zeros((2, 478, 3), np.float32)
+    points[:, [33, 133, 362, 263], 0] = [0, 30, 60, 90]
+    points[:, 14, 1] = [0, 9]
+    for upper, lower in ((159, 145), (158, 153), (386, 374), (385, 380)):
+        points[1, [upper, lower], 1] = [-3, 3]
+    for scale in (1, 2):
+        assert np.allclose(mouth_openness(points * scale), [0, 0.1])
+        assert np.allclose(eye_openness(points * scale), [[0, 0], [0.2, 0.2]])
+    assert not mouth_openness(np.zeros((1, 478, 3), np.float32)).any()

@@ -1,0 +1,86 @@
+"""A copy of the project in which every stage only writes empty files, and ways to run it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Stands in for every stage: writes what it is told to write. A video that begins with "bad" is
+# refused as ingest refuses one; a stage named in the file `hang` waits to be killed.
+EMPTY_STAGE = """
+import os, pathlib, sys, time
+name, words = pathlib.Path(sys.argv[0]).stem, sys.argv[1:]
+given = dict(zip(words, words[1:]))
+if name == "ingest" and pathlib.Path(given["--video"]).read_text().startswith("bad"):
+    print(f"error: {given['--video']}: no face was found")
+    sys.exit(2)
+if name == "ingest" and pathlib.Path(given["--video"]).read_text().startswith("crash"):
+    raise RuntimeError("a bug")
+if pathlib.Path("hang").exists() and pathlib.Path("hang").read_text() == name:
+    pathlib.Path("hanging.part").write_text(str(os.getpid()))
+    pathlib.Path("hanging.part").rename("hanging")
+    time.sleep(300)
+for option, value in given.items():
+    if option.startswith("--out"):
+        pathlib.Path(value).parent.mkdir(parents=True, exist_ok=True)
+        pathlib.Path(value).write_text(" ".join(words))
+"""
+
+
+class Checkout:
+    """A copy of the project with videos of its own."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def add(self, name: str, text: str = "video") -> None:
+        path = self.root / "videos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start workflow/run.py."""
+        command = [sys.executable, "workflow/run.py", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run workflow/run.py to its end: exit status and everything it printed."""
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=300)
+        return process.returncode, output
+
+    def exists(self, path: str) -> bool:
+        return (self.root / "results" / path).exists()
+
+    def read(self, path: str) -> dict:
+        return json.loads((self.root / "results" / path).read_text())
+
+
+def jobs(output: str) -> Counter:
+    """Jobs by rule in the tables that Snakemake prints, without the targets."""
+    rows = re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)
+    targets = {"total", "all", "ingest_all"}
+    return Counter({rule: int(number) for rule, number in rows if rule not in targets})
+
+
+def make_checkout(root: Path) -> Checkout:
+    for folder in ("workflow", "config", "d3talker", "resources"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", root)
+    os.symlink(ROOT / ".envs", root / ".envs")
+    (root / "stages").mkdir()
+    rules = "".join(path.read_text() for path in (root / "workflow" / "rules").glob("*.smk"))
+    for stage in re.findall(r'stage\("(\w+)"', rules):
+        (root / "stages" / f"{stage}.py").write_text(EMPTY_STAGE)
+    checkout = Checkout(root)
+    checkout.add("anna.mp4")
+    checkout.add("pretrain/carl.mp4")
+    return checkout

@@ -1,0 +1,61 @@
+"""The configuration's check and the order in which settings override each other."""
+
+import json
+
+import pytest
+
+pytest.importorskip("jsonschema")
+
+from workflow import configuration
+
+
+@pytest.fixture
+def config():
+    return configuration.load([], {})
+
+
+def test_the_demo_configuration_is_right():
+    demo = configuration.DEFAULT_CONFIG.with_name("demo.yaml")
+    configuration.check(configuration.load([demo], {}))
+
+
+def test_every_wrong_key_is_named(config):
+    config |= {"sedd": 1, "size": "big", "preset": "quick"}
+    config["train"] = {"adpt": {}}
+    with pytest.raises(configuration.ConfigProblem) as problem:
+        configuration.check(config)
+    assert "unknown key 'sedd'; did you mean 'seed'?" in str(problem.value)
+    assert "unknown key 'train.adpt'; did you mean 'adapt'?" in str(problem.value)
+    assert 'size: must be integer, not "big"' in str(problem.value)
+
+
+@pytest.mark.parametrize("key", ["preset", "variants"])
+def test_unknown_choices_list_the_known(config, key):
+    config[key] = "swift" if key == "preset" else ["swift"]
+    with pytest.raises(configuration.ConfigProblem, match=r"no .* 'swift'; known: "):
+        configuration.check(config)
+
+
+def test_numbers_of_the_command_line_are_numbers(config):
+    config["secs"] = ["5", "10"]
+    configuration.check(config)
+    assert config["secs"] == [5, 10]
+
+
+def test_the_variant_overrides_the_user_who_overrides_the_preset(config):
+    config["presets"]["quick"]["train"] = {"adapt": {"a": 1, "b": 1, "c": 1}}
+    config["train"] = {"adapt": {"b": 2, "c": 2}}
+    config["variant_definitions"]["d3talker"]["train"] = {"adapt": {"c": 3}}
+    merged = json.loads(configuration.settings(config, "adapt", "d3talker"))
+    assert merged == {"a": 1, "b": 2, "c": 3}
+
+
+def test_a_setting_that_no_stage_knows_is_found_before_anything_runs(config):
+    config["train"] = {"adapt": {"iterationz": 3}}
+    with pytest.raises(configuration.ConfigProblem, match=r"train\.adapt: .*'iterationz'"):
+        configuration.check(config)
+
+
+def test_both_presets_hold_settings_that_the_stages_know(config):
+    for preset in config["presets"]:
+        configuration.check(config | {"preset": preset})

@@ -1,0 +1,158 @@
+"""What is made when, with stages that write empty files."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("snakemake")
+
+from checkouts import jobs
+
+
+def test_a_run_makes_every_part_of_an_avatar(first_run):
+    checkout, status, output = first_run
+    assert status == 0, output
+    for path in (
+        "anna/d3talker/10s/avatar.safetensors",
+        "anna/d3talker/10s/self/render.mp4",
+        "anna/oracle/10s/self/metrics.json",
+        "tables/table1.md",
+        "report.html",
+    ):
+        assert checkout.exists(path), path
+    assert not checkout.exists("anna/oracle/10s/avatar.safetensors")
+    assert not checkout.exists("carl/d3talker")
+    assert "video:   results/anna/d3talker/10s/self/render.mp4" in output
+    assert "report:  results/report.html" in output
+
+
+def test_the_second_run_has_nothing_to_do(finished):
+    status, output = finished.run()
+    assert status == 0
+    assert not jobs(output), output
+
+
+def test_the_folder_may_be_named_in_another_way(finished):
+    _, output = finished.run("--videos", str(finished.root / "videos"))
+    assert not jobs(output), output
+
+
+def test_a_new_video_costs_only_its_own_jobs_and_the_report(finished):
+    finished.add("berta.mp4")
+    _, output = finished.run("--args=-n")
+    shared = {"pretrain_motion", "pretrain_fields"}
+    assert not shared & set(jobs(output)), output
+    assert jobs(output)["adapt"] == jobs(output)["fit_static"] == 1
+    assert "anna:" not in output
+    assert "carl:" not in output
+
+
+def test_settings_of_the_refiner_concern_only_what_it_paints(finished):
+    config = finished.root / "config" / "config.yaml"
+    text = config.read_text().replace("train: {}", "train: {finetune_c2f: {iterations: 7}}", 1)
+    config.write_text(text)
+    _, output = finished.run("--args=-n")
+    variants = 3
+    assert jobs(output) == {
+        "finetune_c2f": 1,
+        "render": variants,
+        "compare": variants,
+        "landmarks_render": variants,
+        "evaluate": variants,
+        "tables": 1,
+        "report": 1,
+    }
+
+
+def test_audios_drive_the_avatar_that_predicts_its_motion(finished):
+    finished.add("audio/hello world.wav")
+    _, output = finished.run("--audios", "videos/audio", "--args=-n")
+    assert jobs(output)["ingest_audio"] == 1
+    assert jobs(output)["render"] == 1
+    assert "driven by hello_world" in output
+
+
+@pytest.mark.parametrize(
+    "name", ["a b'c\";d&$(e).mp4", "with {braces} <and> more.mp4", "张三.mp4", "-n.mp4", "x:=y.MOV"]
+)
+def test_any_file_name_works(checkout, name):
+    checkout.add(name)
+    status, output = checkout.run("--target", "ingest_all")
+    assert status == 0, output
+    assert jobs(output)["ingest"] == 3
+
+
+def test_names_that_collide_name_both_files(checkout):
+    checkout.add("a b.mp4")
+    checkout.add("a_b.mov")
+    status, output = checkout.run()
+    assert status == 2
+    assert "a b.mp4" in output
+    assert "a_b.mov" in output
+
+
+def test_an_unknown_key_is_named_with_the_one_meant(checkout):
+    status, output = checkout.run("--args=--config sed=3")
+    assert status == 2
+    assert "unknown key 'sed'; did you mean 'seed'?" in output
+
+
+def test_a_bad_video_does_not_stop_the_others(finished):
+    finished.add("bad one.mp4", "bad")
+    status, output = finished.run()
+    assert status == 1
+    assert "refused: videos/bad one.mp4: no face was found" in output
+    assert finished.exists("report.html")
+    assert "bad_one/refused.json" in (finished.root / "results" / "report.html").read_text()
+
+    status, output = finished.run()
+    assert status == 1
+    assert not jobs(output), output
+
+    finished.add("bad one.mp4", "a better video")
+    status, output = finished.run()
+    assert status == 0, output
+    assert finished.exists("bad_one/d3talker/10s/self/render.mp4")
+
+
+def test_a_crash_of_ingest_is_tried_again(checkout):
+    checkout.add("berta.mp4", "crash")
+    assert checkout.run("--target", "ingest_all")[0] == 1
+    assert checkout.read("berta/refused.json")["try_again"]
+    assert jobs(checkout.run("--target", "ingest_all")[1])["ingest"] == 1
+
+
+def wait_for(path):
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{path} was not made")
+
+
+def test_a_killed_run_is_completed_by_the_next(checkout):
+    (checkout.root / "hang").write_text("adapt")
+    process = checkout.start()
+    wait_for(checkout.root / "hanging")
+    stage = int((checkout.root / "hanging").read_text())
+
+    status, output = checkout.run()
+    assert status == 2
+    assert f"another run (process {process.pid}) is using results/" in output
+
+    process.send_signal(signal.SIGKILL)  # Snakemake and the stage live on
+    process.wait()
+    assert is_alive(stage)
+    (checkout.root / "hang").unlink()
+    status, output = checkout.run()
+    assert status == 0, output
+    assert checkout.exists("report.html")
+    assert not is_alive(stage)
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; one that ended and nobody asked about has no command line."""
+    path = Path(f"/proc/{process}/cmdline")
+    return path.exists() and bool(path.read_bytes())

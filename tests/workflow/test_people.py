@@ -1,0 +1,78 @@
+"""Names, collisions, and who takes part."""
+
+import pytest
+
+from workflow import people
+
+
+def cast(tmp_path, *videos, **config):
+    (tmp_path / "videos" / "pretrain").mkdir(parents=True)
+    for name in videos:
+        (tmp_path / "videos" / name).touch()
+    defaults = {
+        "videos": str(tmp_path / "videos"),
+        "audios": None,
+        "results": str(tmp_path / "results"),
+        "preset": "quick",
+        "presets": {"quick": {"pretrain_people": ["dora", "carl"]}},
+        "pretrain": {},
+    }
+    return people.gather(defaults | config)
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("anna", "anna"),
+        ("Anna Müller", "Anna_Muller"),
+        ('it\'s; "quoted" {x}', "it_s_quoted_x"),
+        ("-rf", "rf"),
+        ("a.b.c", "a_b_c"),
+    ],
+)
+def test_a_name_keeps_what_is_readable(stem, name):
+    assert people.safe_name(stem) == name
+    assert people.safe_name(name) == name
+
+
+def test_names_in_another_script_stay_apart():
+    names = {people.safe_name(stem) for stem in ("张三", "李四", "张三 1", "李四 1")}
+    assert len(names) == 4
+    assert all(name.isascii() for name in names)
+
+
+def test_composed_and_decomposed_accents_are_one_name():
+    assert people.safe_name("e\u0301") == people.safe_name("\u00e9")
+    assert people.safe_name("\u30d0") == people.safe_name("\u30cf\u3099")
+
+
+def test_a_long_name_fits_into_a_path():
+    names = {people.safe_name("x" * 250 + end) for end in "ab"}
+    assert len(names) == 2
+    assert all(len(name) <= people.LONGEST_NAME for name in names)
+
+
+def test_a_person_is_not_both_taught_from_and_tested(tmp_path):
+    with pytest.raises(people.NameProblem, match=r"anna\.mp4.*pretrain/anna\.mov"):
+        cast(tmp_path, "anna.mp4", "pretrain/anna.mov")
+
+
+def test_names_of_the_workflow_are_reserved(tmp_path):
+    with pytest.raises(people.NameProblem, match="rename"):
+        cast(tmp_path, "speech.mp4", "pretrain/carl.mp4")
+
+
+def test_preferred_people_come_first_and_others_fill_up(tmp_path):
+    found = cast(tmp_path, "anna.mp4", *(f"pretrain/{n}.mp4" for n in ("berta", "carl", "emil")))
+    assert found.field_teachers == ["carl", "berta"]
+    assert found.motion_teachers == ["berta", "carl", "emil"]
+
+
+def test_people_that_are_asked_for_must_be_there(tmp_path):
+    with pytest.raises(people.NameProblem, match="no video of zoe; there are carl"):
+        cast(tmp_path, "anna.mp4", "pretrain/carl.mp4", pretrain={"identities": ["zoe"]})
+
+
+def test_a_run_without_people_to_learn_from_says_where_to_put_them(tmp_path):
+    with pytest.raises(people.NameProblem, match="videos/pretrain"):
+        cast(tmp_path, "anna.mp4")

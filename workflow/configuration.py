@@ -1,0 +1,125 @@
+"""Reading the configuration: its check, presets, variants and the settings of each stage."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from d3talker import settings as stage_settings
+from d3talker.cli import InputError
+from d3talker.train.settings import (
+    AdaptSettings,
+    PoseSettings,
+    PretrainSettings,
+    RefinerSettings,
+    StaticSettings,
+)
+
+HERE = Path(__file__).resolve().parent
+SCHEMA = yaml.safe_load((HERE / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+# What the training stages accept, so that a wrong setting is found before any job starts.
+STAGE_SETTINGS = {
+    "fit_static": StaticSettings,
+    "refine_pose": PoseSettings,
+    "pretrain": PretrainSettings,
+    "pretrain_c2f": RefinerSettings,
+    "adapt": AdaptSettings,
+    "finetune_c2f": RefinerSettings,
+}
+DEFAULT_CONFIG = HERE.parent / "config" / "config.yaml"
+
+
+class ConfigProblem(ValueError):
+    """The configuration cannot be used. The message names the key and what it may be."""
+
+
+def check(config: dict) -> None:
+    """Raise ConfigProblem naming every wrong key and value of `config`.
+
+    Numbers inside a list that was given on the command line arrive as text; those of `secs` are
+    turned into numbers in place.
+    """
+    if isinstance(config.get("secs"), list):
+        config["secs"] = [int(s) if str(s).isdigit() else s for s in config["secs"]]
+    errors = sorted(Draft202012Validator(SCHEMA).iter_errors(config), key=lambda e: list(e.path))
+    problems = [_explain(error) for error in errors]
+    if not errors:
+        problems += _wrong_choices(config) or _wrong_settings(config)
+    if problems:
+        raise ConfigProblem("the configuration is wrong:\n" + "\n".join(f"  {p}" for p in problems))
+
+
+def _wrong_choices(config: dict) -> list[str]:
+    """Names in `config` that refer to something it does not define."""
+    problems = []
+    if config["preset"] not in config["presets"]:
+        known = ", ".join(config["presets"])
+        problems.append(f"preset: there is no preset '{config['preset']}'; known: {known}")
+    known_variants = config["variant_definitions"]
+    for name in config["variants"]:
+        if name not in known_variants:
+            known = ", ".join(known_variants)
+            problems.append(f"variants: there is no variant '{name}'; known: {known}")
+            continue
+        avatar = known_variants[name].get("avatar", name)
+        if avatar not in known_variants or "avatar" in known_variants[avatar]:
+            problems.append(
+                f"variant_definitions.{name}.avatar: '{avatar}' is no variant with an own avatar"
+            )
+    return problems
+
+
+def _wrong_settings(config: dict) -> list[str]:
+    """Settings that their stage does not know or of the wrong type."""
+    problems = []
+    for stage, accepted in STAGE_SETTINGS.items():
+        for variant in config["variants"]:
+            try:
+                stage_settings.parse(accepted, settings(config, stage, variant))
+            except InputError as error:
+                problems.append(f"train.{stage}: {error}")
+    return sorted(set(problems))
+
+
+def _explain(error) -> str:
+    """One line for a person about a jsonschema error."""
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))
+        lines = []
+        for name in unknown:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+            lines.append(f"unknown key '{key + '.' if key else ''}{name}'; {hint}")
+        return "\n  ".join(lines)
+    if error.validator == "type":
+        expected = error.validator_value
+        expected = expected if isinstance(expected, str) else " or ".join(expected)
+        return f"{key}: must be {expected}, not {json.dumps(error.instance, ensure_ascii=False)}"
+    return f"{key or 'config'}: {error.message}"
+
+
+def settings(config: dict, stage: str, variant: str | None = None) -> str:
+    """The settings of `stage` as JSON: the preset's, then `train.<stage>`, then the variant's."""
+    merged: dict = {}
+    sources = [config["presets"][config["preset"]].get("train", {}), config["train"]]
+    if variant is not None:
+        sources.append(config["variant_definitions"][variant].get("train", {}))
+    for source in sources:
+        merged.update(source.get(stage) or {})
+    return json.dumps(merged, sort_keys=True)
+
+
+def load(files: list[str | Path], overrides: Mapping) -> dict:
+    """The default configuration updated by `files` and then by `overrides`, as Snakemake does."""
+    from snakemake.utils import update_config
+
+    config: dict = {}
+    for path in [DEFAULT_CONFIG, *files]:
+        update_config(config, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    update_config(config, dict(overrides))
+    return config

@@ -1,0 +1,191 @@
+"""Which videos and audios there are, what they are called, and which videos were refused."""
+
+import dataclasses
+import hashlib
+import json
+import re
+import unicodedata
+from pathlib import Path
+
+VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
+AUDIO_SUFFIXES = {".wav", ".mp3", ".m4a", ".flac"}
+
+# Names that the workflow uses itself under results/ or for a drive.
+RESERVED = {
+    "audio",
+    "benchmarks",
+    "export",
+    "logs",
+    "pretrained",
+    "self",
+    "speech",
+    "tables",
+    "tracked",
+}
+
+LONGEST_NAME = 64  # characters; file systems allow 255 bytes and paths are built from names
+
+
+class NameProblem(ValueError):
+    """Two files would get the same name, or a file's name cannot be used."""
+
+
+def safe_name(stem: str) -> str:
+    """A name for `stem` made of ASCII letters, digits, '_' and '-', the same on every machine.
+
+    Accents are dropped. Where letters of another script are lost or the name is very long, a short
+    hash of the stem keeps different names different.
+    """
+    text = unicodedata.normalize("NFKD", stem)
+    plain = text.encode("ascii", "ignore").decode()
+    lost = any(c.isalnum() for c in text if not c.isascii() and not unicodedata.combining(c))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
+    if name and not lost and len(name) <= LONGEST_NAME:
+        return name
+    normal = unicodedata.normalize("NFC", stem).encode(errors="surrogateescape")
+    digest = hashlib.sha256(normal).hexdigest()[:8]
+    return f"{name[: LONGEST_NAME - 9].strip('_-') or 'person'}_{digest}"
+
+
+def find(folder: str | Path, suffixes: set[str]) -> dict[str, Path]:
+    """Files of `folder` with one of `suffixes`, by safe name, in the order of names."""
+    found: dict[str, Path] = {}
+    for path in sorted(Path(folder).iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in suffixes or path.is_dir():
+            continue
+        name = safe_name(path.stem)
+        if name in RESERVED:
+            raise NameProblem(
+                f"{path}: the workflow uses the name '{name}' itself; rename the file"
+            )
+        if name in found:
+            raise NameProblem(
+                f"{found[name]} and {path} would both be called '{name}'; rename one of them"
+            )
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def require_distinct(*groups: dict[str, Path]) -> None:
+    """Raise NameProblem if a name occurs in two of `groups`."""
+    seen: dict[str, Path] = {}
+    for group in groups:
+        for name, path in group.items():
+            if name in seen:
+                raise NameProblem(
+                    f"{seen[name]} and {path} would both be called '{name}'; rename one of them"
+                )
+            seen[name] = path
+
+
+def choose(found: list[str], wanted: list[str] | None, refused: set[str]) -> list[str]:
+    """Those of the people `found` that are `wanted` (None: all) and not `refused`.
+
+    Raises NameProblem if somebody wanted is not there or nobody is left.
+    """
+    names = found if wanted is None else [safe_name(name) for name in wanted]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise NameProblem(
+            f"pretrain: no video of {', '.join(missing)}; there are {', '.join(found) or 'none'}"
+        )
+    return [name for name in names if name not in refused]
+
+
+def preferred_first(found: list[str], preferred: list[str]) -> list[str]:
+    """As many people as `preferred` lists: those of them that are `found`, then others."""
+    order = [name for name in preferred if name in found]
+    order += [name for name in found if name not in order]
+    return order[: len(preferred)]
+
+
+def refusal_file(results: str | Path, name: str) -> Path:
+    """Where the reason is kept why the video of `name` was refused."""
+    return Path(results) / name / "refused.json"
+
+
+def refusal(results: str | Path, name: str, video: Path) -> dict | None:
+    """The refusal of exactly this `video`, or None if it was not refused or has changed since."""
+    try:
+        record = json.loads(refusal_file(results, name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return record if record["file"] == fingerprint(video) else None
+
+
+def fingerprint(path: str | Path) -> list[int]:
+    """Size in bytes and modification time in ns: differs when the file was replaced."""
+    status = Path(path).stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cast:
+    """Everybody who takes part in a run, by name."""
+
+    targets: dict[str, Path]  # videos of which avatars are made
+    others: dict[str, Path]  # videos of the folder pretrain/
+    audios: dict[str, Path]
+    field_teachers: list[str]  # of `others`: the fields and the refiner are pre-trained on them
+    motion_teachers: list[str]  # of `others`: the audio-to-motion network learns from them
+    refused: dict[str, dict]  # refusals of `targets` and `others`, which hold none of these
+
+    @property
+    def everybody(self) -> list[str]:
+        """Targets and teachers."""
+        return [*self.targets, *sorted({*self.field_teachers, *self.motion_teachers})]
+
+    def video(self, name: str) -> Path:
+        """The video of a target or teacher."""
+        return self.targets.get(name) or self.others[name]
+
+
+def gather(config: dict) -> Cast:
+    """Look into the folders that `config` names and choose who takes part.
+
+    Raises NameProblem when a folder is missing or empty, or a name cannot be used.
+    """
+    videos, pretrain = config["videos"], config["pretrain"]
+    preferred = config["presets"][config["preset"]]["pretrain_people"]
+    targets = find(_folder(videos, "videos"), VIDEO_SUFFIXES)
+    if not targets:
+        raise NameProblem(f"{videos}: no video ({_list(VIDEO_SUFFIXES)}) in this folder")
+    others = find(_folder(f"{videos}/pretrain", "videos of pre-training people"), VIDEO_SUFFIXES)
+    sounds = {}
+    if config["audios"]:
+        sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES)
+    require_distinct(targets, others, sounds)
+
+    everybody = targets | others
+    records = {name: refusal(config["results"], name, video) for name, video in everybody.items()}
+    refused = {name: record for name, record in records.items() if record}
+    usable = choose(list(others), None, set(refused))
+    if not usable:
+        raise NameProblem(
+            f"{videos}/pretrain: no usable video of a person to pre-train on; put some there"
+        )
+    wanted = pretrain.get("identities")
+    if wanted is None:
+        wanted = preferred_first(usable, preferred)
+    return Cast(
+        targets=_without(targets, refused),
+        others=_without(others, refused),
+        audios=sounds,
+        field_teachers=choose(list(others), wanted, set(refused)),
+        motion_teachers=choose(list(others), pretrain.get("motion_identities"), set(refused)),
+        refused=refused,
+    )
+
+
+def _folder(path: str, what: str) -> Path:
+    if not Path(path).is_dir():
+        raise NameProblem(f"{path}: no such folder of {what}")
+    return Path(path)
+
+
+def _list(suffixes: set[str]) -> str:
+    return ", ".join(sorted(suffixes))
+
+
+def _without(group: dict[str, Path], names: dict) -> dict[str, Path]:
+    return {name: path for name, path in group.items() if name not in names}

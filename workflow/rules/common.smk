@@ -1,0 +1,181 @@
+# What all rules share: who takes part, wildcard constraints, input functions, command prefixes.
+
+import os
+import re
+import shlex
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+sys.path.insert(0, workflow.basedir)
+
+from workflow import configuration, people
+
+try:
+    configuration.check(config)
+    CAST = people.gather(config)
+except (configuration.ConfigProblem, people.NameProblem) as problem:
+    raise WorkflowError(str(problem))
+
+for record in CAST.refused.values():
+    logger.warning(f"left out: {record['refused']}")
+
+VARIANTS = config["variant_definitions"]
+AVATARS = [name for name, definition in VARIANTS.items() if "avatar" not in definition]
+RUN = "<results>/{id}/{variant}/{secs}s/{drive}"
+TRAIN_THREADS = 8  # more help little; Snakemake takes no more than there are
+
+
+pathvars:
+    results=config["results"],
+    logs=f"{config['results']}/logs",
+    benchmarks=f"{config['results']}/benchmarks",
+
+
+def one_of(names):
+    """Regular expression that matches exactly these names."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+wildcard_constraints:
+    id=one_of(CAST.everybody),
+    audio=one_of([*CAST.everybody, *CAST.audios]),
+    drive=one_of(["self", *CAST.audios]),
+    variant=one_of(VARIANTS),
+    avatar=one_of(AVATARS),
+    secs=r"\d+",
+    span=r"\d+s|all",
+    table=r"table\d",
+
+
+# Snakemake gives OMP_NUM_THREADS the threads of the job. A waiting thread that spins would starve
+# the job beside it; compiled kernels are kept between jobs.
+os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(workflow.basedir, ".cache", "numba"))
+shell.prefix(
+    "set -euo pipefail; export OMP_WAIT_POLICY=passive NUMBA_NUM_THREADS=$OMP_NUM_THREADS; "
+)
+
+
+def in_checkout(path):
+    """A file of this project, relative to the working directory: the same in every checkout."""
+    return os.path.relpath(os.path.join(workflow.basedir, path))
+
+
+FACE_MODEL = in_checkout("resources/face_model.npz")
+PAPER_TABLES = in_checkout("config/paper_tables.yaml")
+
+
+def command(script, env):
+    """Command that runs a script of this project in environment `env`."""
+    deployed = workflow.deployment_settings.deployment_method
+    python = "python" if deployed else in_checkout(f".envs/{env}/bin/python")
+    return shlex.join([python, in_checkout(script)])
+
+
+def stage(name, env):
+    """Command that runs `stages/<name>.py` in environment `env`."""
+    return command(f"stages/{name}.py", env)
+
+
+def source(path):
+    """A user's file as input. A name that Snakemake would read as a pattern cannot be one: such a
+    file reaches its rule as parameter only, and is watched by its fingerprint."""
+    return [] if re.search(r"[{}<>]", str(path)) else os.path.relpath(path)
+
+
+def clip():
+    """What the training stages read of one person's clip."""
+    return {
+        "video": "<results>/{id}/video.mp4",
+        "labels": "<results>/{id}/parsing.zip",
+        "background": "<results>/{id}/background.png",
+        "torso": "<results>/{id}/torso.zip",
+        "track": "<results>/{id}/track.npz",
+        "ingest": "<results>/{id}/ingest.json",
+    }
+
+
+def own_motion():
+    """What moves the person in the own clip, for training."""
+    return {"motion": "<results>/{id}/motion/tracked.npz", "speech": "<results>/speech/{id}.npz"}
+
+
+def options(wildcards, input):
+    """Every input file as an option of the stage that is named like the input."""
+    words = []
+    for name, files in input.items():
+        words.append(f"--{name.replace('_', '-')}")
+        words.extend([files] if isinstance(files, str) else files)
+    return shlex.join(words)
+
+
+def sound(name):
+    """The 16 kHz sound of a person's clip or of a cross-driving audio."""
+    if name in CAST.audios:
+        return f"<results>/audio/{name}.wav"
+    return f"<results>/{name}/audio.wav"
+
+
+def driving_audio(wildcards):
+    """Name of the audio that drives a render: the person's own or a foreign one."""
+    return wildcards.id if wildcards.drive == "self" else wildcards.drive
+
+
+def driving_motion(wildcards):
+    """The facial motion that a render shows, by the variant's definition."""
+    if VARIANTS[wildcards.variant].get("motion", "predicted") == "predicted":
+        return f"<results>/{{id}}/motion/{{secs}}s/{driving_audio(wildcards)}.npz"
+    return "<results>/{id}/motion/tracked.npz"
+
+
+def avatar_of(variant):
+    """The variant whose avatar `variant` renders."""
+    return VARIANTS[variant].get("avatar", variant)
+
+
+def avatar_file(file):
+    """Input function for `file` of the avatar that a variant renders."""
+    return lambda wildcards: f"<results>/{{id}}/{avatar_of(wildcards.variant)}/{{secs}}s/{file}"
+
+
+def settings(stage, variant=None):
+    """The settings of a stage as JSON."""
+    return configuration.settings(config, stage, variant)
+
+
+def drives(variant):
+    """What drives a variant: only predicted motion can follow a foreign audio."""
+    predicted = VARIANTS[variant].get("motion", "predicted") == "predicted"
+    return ["self", *CAST.audios] if predicted else ["self"]
+
+
+def avatars():
+    """The avatars that the chosen variants need."""
+    return sorted({avatar_of(variant) for variant in config["variants"]})
+
+
+def of_avatars(file):
+    """`file` of every avatar of every target."""
+    return expand(
+        f"<results>/{{id}}/{{avatar}}/{{secs}}s/{file}",
+        id=CAST.targets,
+        avatar=avatars(),
+        secs=config["secs"],
+    )
+
+
+def of_runs(file, only_self=False):
+    """`file` of every run: each target, variant, training length and drive."""
+    return [
+        f"<results>/{id}/{variant}/{secs}s/{drive}/{file}"
+        for id in CAST.targets
+        for variant in config["variants"]
+        for secs in config["secs"]
+        for drive in (["self"] if only_self else drives(variant))
+    ]
+
+
+def tables():
+    """Tables for which this configuration yields numbers."""
+    return ["table1", "table3"] if CAST.audios else ["table1"]

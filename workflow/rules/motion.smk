@@ -1,0 +1,104 @@
+# From sound to facial motion: the network, its tuning to a target, and what it predicts.
+
+
+rule pretrain_motion:
+    input:
+        audio=expand("<results>/{id}/audio.wav", id=CAST.motion_teachers),
+        track=expand("<results>/{id}/track.npz", id=CAST.motion_teachers),
+        face_model=FACE_MODEL,
+    output:
+        "<results>/pretrained/audio_to_motion.safetensors",
+    log:
+        "<logs>/pretrained/audio_to_motion.log",
+    benchmark:
+        "<benchmarks>/pretrained/audio_to_motion.tsv"
+    threads: TRAIN_THREADS
+    resources:
+        mem_mb=6000,
+        runtime=240,
+    params:
+        stage=stage("pretrain_motion", "torch"),
+        files=options,
+        names=CAST.motion_teachers,
+        settings=settings("pretrain_motion"),
+        seed=config["seed"],
+    message:
+        "learn facial motion from sound"
+    shell:
+        "{params.stage} {params.files} --name {params.names:q} --settings {params.settings:q}"
+        " --seed {params.seed} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule tune_motion:
+    input:
+        model="<results>/pretrained/audio_to_motion.safetensors",
+        audio="<results>/{id}/audio.wav",
+        track="<results>/{id}/track.npz",
+        ingest="<results>/{id}/ingest.json",
+    output:
+        "<results>/{id}/motion/{secs}s/audio_to_motion.safetensors",
+    log:
+        "<logs>/{id}/{secs}s/tune_motion.log",
+    benchmark:
+        "<benchmarks>/{id}/{secs}s/tune_motion.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        stage=stage("tune_motion", "torch"),
+        files=options,
+        settings=settings("tune_motion"),
+        seed=config["seed"],
+    message:
+        "{wildcards.id}: tune facial motion to {wildcards.secs} s of the person"
+    shell:
+        "{params.stage} {params.files} --secs {wildcards.secs} --settings {params.settings:q}"
+        " --seed {params.seed} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule motion_predicted:
+    input:
+        model="<results>/{id}/motion/{secs}s/audio_to_motion.safetensors",
+        audio=lambda wildcards: sound(wildcards.audio),
+        face_model=FACE_MODEL,
+    output:
+        "<results>/{id}/motion/{secs}s/{audio}.npz",
+    log:
+        "<logs>/{id}/{secs}s/motion.{audio}.log",
+    benchmark:
+        "<benchmarks>/{id}/{secs}s/motion.{audio}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        stage=stage("motion", "torch"),
+        files=options,
+    message:
+        "{wildcards.id}: predict facial motion from the sound of {wildcards.audio}"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule motion_tracked:
+    input:
+        track="<results>/{id}/track.npz",
+        face_model=FACE_MODEL,
+    output:
+        "<results>/{id}/motion/tracked.npz",
+    log:
+        "<logs>/{id}/motion_tracked.log",
+    benchmark:
+        "<benchmarks>/{id}/motion_tracked.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        stage=stage("motion", "torch"),
+        files=options,
+    message:
+        "{wildcards.id}: draw the tracked facial motion"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"

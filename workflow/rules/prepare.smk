@@ -1,0 +1,148 @@
+# From the user's files to clips in which the head is found, cut out and tracked.
+
+
+rule ingest:
+    input:
+        lambda wildcards: source(CAST.video(wildcards.id)),
+    output:
+        video="<results>/{id}/video.mp4",
+        audio="<results>/{id}/audio.wav",
+        json="<results>/{id}/ingest.json",
+    log:
+        "<logs>/{id}/ingest.log",
+    benchmark:
+        "<benchmarks>/{id}/ingest.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        stage=stage("ingest", "media"),
+        video=lambda wildcards: os.path.relpath(CAST.video(wildcards.id)),
+        fingerprint=lambda wildcards: people.fingerprint(CAST.video(wildcards.id)),
+        refuse=command("workflow/scripts/refuse.py", "media"),
+        refusal=lambda wildcards: str(people.refusal_file(config["results"], wildcards.id)),
+        size=config["size"],
+    message:
+        "{wildcards.id}: cut the clip around the head"
+    # A video that cannot be used is noted, so that the next run goes on without it.
+    shell:
+        "{params.stage} --video {params.video:q} --identity {wildcards.id} --size {params.size}"
+        " --out-video {output.video:q} --out-audio {output.audio:q} --out-json {output.json:q}"
+        " 2>&1 | tee {log:q} || {{ status=$?;"
+        " {params.refuse} --video {params.video:q} --identity {wildcards.id} --log {log:q}"
+        " --status $status --out {params.refusal:q}; exit $status; }}"
+
+
+rule ingest_audio:
+    input:
+        lambda wildcards: source(CAST.audios[wildcards.audio]),
+    output:
+        "<results>/audio/{audio}.wav",
+    log:
+        "<logs>/audio/{audio}.ingest.log",
+    benchmark:
+        "<benchmarks>/audio/{audio}.ingest.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        stage=stage("ingest_audio", "media"),
+        audio=lambda wildcards: os.path.relpath(CAST.audios[wildcards.audio]),
+        fingerprint=lambda wildcards: people.fingerprint(CAST.audios[wildcards.audio]),
+    message:
+        "{wildcards.audio}: convert the audio"
+    shell:
+        "{params.stage} --audio {params.audio:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule landmarks:
+    input:
+        "<results>/{id}/video.mp4",
+    output:
+        "<results>/{id}/landmarks.npz",
+    log:
+        "<logs>/{id}/landmarks.log",
+    benchmark:
+        "<benchmarks>/{id}/landmarks.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        stage=stage("landmarks", "media"),
+    message:
+        "{wildcards.id}: find the points of the face"
+    shell:
+        "{params.stage} --video {input:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule parse:
+    input:
+        video="<results>/{id}/video.mp4",
+        landmarks="<results>/{id}/landmarks.npz",
+    output:
+        labels="<results>/{id}/parsing.zip",
+        background="<results>/{id}/background.png",
+        torso="<results>/{id}/torso.zip",
+    log:
+        "<logs>/{id}/parse.log",
+    benchmark:
+        "<benchmarks>/{id}/parse.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        stage=stage("parse", "media"),
+        files=options,
+    message:
+        "{wildcards.id}: tell head, torso and background apart"
+    shell:
+        "{params.stage} {params.files} --out-labels {output.labels:q} --out-background"
+        " {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
+
+
+rule track:
+    input:
+        landmarks="<results>/{id}/landmarks.npz",
+        face_model=FACE_MODEL,
+    output:
+        "<results>/{id}/track.npz",
+    log:
+        "<logs>/{id}/track.log",
+    benchmark:
+        "<benchmarks>/{id}/track.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        stage=stage("track", "torch"),
+        files=options,
+    message:
+        "{wildcards.id}: track head pose and expression"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule speech:
+    input:
+        lambda wildcards: sound(wildcards.audio),
+    output:
+        "<results>/speech/{audio}.npz",
+    log:
+        "<logs>/speech/{audio}.log",
+    benchmark:
+        "<benchmarks>/speech/{audio}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        stage=stage("speech", "torch"),
+    message:
+        "{wildcards.audio}: extract speech features"
+    shell:
+        "{params.stage} --audio {input:q} --out {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,149 @@
+# Static heads, what all people share, and the target's avatar and refiner.
+
+
+rule fit_static:
+    input:
+        **clip(),
+        face_model=FACE_MODEL,
+    output:
+        head="<results>/{id}/static/{span}.safetensors",
+        curves="<results>/{id}/static/{span}.curves.csv",
+    log:
+        "<logs>/{id}/fit_static.{span}.log",
+    benchmark:
+        "<benchmarks>/{id}/fit_static.{span}.tsv"
+    threads: TRAIN_THREADS
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        stage=stage("fit_static", "torch"),
+        files=options,
+        secs=lambda wildcards: wildcards.span.removesuffix("s"),
+        settings=settings("fit_static"),
+        seed=config["seed"],
+    message:
+        "{wildcards.id}: fit the static head ({wildcards.span})"
+    shell:
+        "{params.stage} {params.files} --secs {params.secs} --settings {params.settings:q}"
+        " --seed {params.seed} --out {output.head:q} --out-curves {output.curves:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule refine_pose:
+    input:
+        **clip(),
+        static="<results>/{id}/static/{secs}s.safetensors",
+    output:
+        "<results>/{id}/static/{secs}s.poses.npz",
+    log:
+        "<logs>/{id}/refine_pose.{secs}s.log",
+    benchmark:
+        "<benchmarks>/{id}/refine_pose.{secs}s.tsv"
+    threads: TRAIN_THREADS
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        stage=stage("refine_pose", "torch"),
+        files=options,
+        settings=settings("refine_pose"),
+    message:
+        "{wildcards.id}: refine the head poses by the picture"
+    shell:
+        "{params.stage} {params.files} --settings {params.settings:q} --out {output:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule pretrain_fields:
+    input:
+        **{name: expand(path, id=CAST.field_teachers) for name, path in clip().items()},
+        static=expand("<results>/{id}/static/all.safetensors", id=CAST.field_teachers),
+        motion=expand("<results>/{id}/motion/tracked.npz", id=CAST.field_teachers),
+        speech=expand("<results>/speech/{id}.npz", id=CAST.field_teachers),
+    output:
+        general="<results>/pretrained/{avatar}/general.safetensors",
+        c2f="<results>/pretrained/{avatar}/c2f.safetensors",
+        curves="<results>/pretrained/{avatar}/pretrain.curves.csv",
+    log:
+        "<logs>/pretrained/{avatar}.log",
+    benchmark:
+        "<benchmarks>/pretrained/{avatar}.tsv"
+    threads: TRAIN_THREADS
+    resources:
+        mem_mb=16000,
+        runtime=1440,
+    params:
+        stage=stage("pretrain", "torch"),
+        files=options,
+        settings=lambda wildcards: settings("pretrain", wildcards.avatar),
+        refiner_settings=lambda wildcards: settings("pretrain_c2f", wildcards.avatar),
+        seed=config["seed"],
+    message:
+        "{wildcards.avatar}: pre-train the General field and the refiner"
+    shell:
+        "{params.stage} {params.files} --settings {params.settings:q}"
+        " --refiner-settings {params.refiner_settings:q} --seed {params.seed} --out-general {output.general:q}"
+        " --out-c2f {output.c2f:q} --out-curves {output.curves:q} 2>&1 | tee {log:q}"
+
+
+rule adapt:
+    input:
+        **clip(),
+        **own_motion(),
+        static="<results>/{id}/static/{secs}s.safetensors",
+        poses="<results>/{id}/static/{secs}s.poses.npz",
+        general="<results>/pretrained/{avatar}/general.safetensors",
+    output:
+        avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
+        curves="<results>/{id}/{avatar}/{secs}s/avatar.curves.csv",
+    log:
+        "<logs>/{id}/{avatar}/{secs}s/adapt.log",
+    benchmark:
+        "<benchmarks>/{id}/{avatar}/{secs}s/adapt.tsv"
+    threads: TRAIN_THREADS
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        stage=stage("adapt", "torch"),
+        files=options,
+        settings=lambda wildcards: settings("adapt", wildcards.avatar),
+        seed=config["seed"],
+    message:
+        "{wildcards.id}: train the avatar ({wildcards.avatar}, {wildcards.secs} s)"
+    shell:
+        "{params.stage} {params.files} --secs {wildcards.secs} --settings {params.settings:q}"
+        " --seed {params.seed} --out {output.avatar:q} --out-curves {output.curves:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule finetune_c2f:
+    input:
+        **clip(),
+        **own_motion(),
+        poses="<results>/{id}/static/{secs}s.poses.npz",
+        avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
+        c2f="<results>/pretrained/{avatar}/c2f.safetensors",
+    output:
+        refiner="<results>/{id}/{avatar}/{secs}s/refiner.safetensors",
+        curves="<results>/{id}/{avatar}/{secs}s/refiner.curves.csv",
+    log:
+        "<logs>/{id}/{avatar}/{secs}s/finetune_c2f.log",
+    benchmark:
+        "<benchmarks>/{id}/{avatar}/{secs}s/finetune_c2f.tsv"
+    threads: TRAIN_THREADS
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        stage=stage("finetune_c2f", "torch"),
+        files=options,
+        settings=lambda wildcards: settings("finetune_c2f", wildcards.avatar),
+        seed=config["seed"],
+    message:
+        "{wildcards.id}: train the refiner ({wildcards.avatar}, {wildcards.secs} s)"
+    shell:
+        "{params.stage} {params.files} --secs {wildcards.secs} --settings {params.settings:q}"
+        " --seed {params.seed} --out {output.refiner:q} --out-curves {output.curves:q}"
+        " 2>&1 | tee {log:q}"

@@ -1,0 +1,184 @@
+"""Run the workflow: first find out which videos can be used, then make everything of those.
+
+This is what `make run` and `make demo` start. It keeps two runs off the same results, ends what a
+killed run left behind, and says at the end where the videos and the report are.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from workflow import configuration, people
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Environment variable by which the processes of a run are recognised: the path of its lock.
+MARK = "D3TALKER_RUN"
+
+
+def main() -> int:
+    args = parse_arguments()
+    os.chdir(ROOT)
+    try:
+        config = configuration.load(args.configfile, overrides(args))
+        configuration.check(config)
+        results = Path(config["results"])
+        with only_run(results):
+            forget_crashes(results)
+            return run(args, config)
+    except (configuration.ConfigProblem, people.NameProblem, Busy) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--videos", help="folder of videos; its subfolder pretrain/ teaches")
+    parser.add_argument("--audios", help="folder of sounds that drive every avatar as well")
+    parser.add_argument("--preset", help="quick or paper")
+    parser.add_argument("--target", default="all", help="what to make (default: all)")
+    parser.add_argument("--jobs", default=str(os.cpu_count()), help="CPU cores to use")
+    parser.add_argument("--configfile", type=Path, nargs="*", default=[], help="over the default")
+    parser.add_argument("--args", default="", help="more arguments for snakemake")
+    args = parser.parse_args()
+
+    # Snakemake takes the last --config and --configfile only, so ours and the user's are joined.
+    inner = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    inner.add_argument("--config", "-C", nargs="*", action="extend", default=[])
+    inner.add_argument(
+        "--configfile", "--configfiles", nargs="+", type=Path, action="extend", default=[]
+    )
+    known, args.snakemake = inner.parse_known_args(shlex.split(args.args))
+    args.config = known.config
+    args.configfile = [from_root(path) for path in args.configfile + known.configfile]
+    args.videos = args.videos and from_root(args.videos)
+    args.audios = args.audios and from_root(args.audios)
+    return args
+
+
+def from_root(path: str | Path) -> str:
+    """`path` as seen from the folder of the project, in which the workflow runs."""
+    return os.path.relpath(path, ROOT)
+
+
+def config_entries(args: argparse.Namespace) -> list[str]:
+    """KEY=VALUE for Snakemake's --config. Quoted, so that no name is taken for YAML."""
+    given = {"videos": args.videos, "audios": args.audios, "preset": args.preset}
+    return [f"{key}={json.dumps(value)}" for key, value in given.items() if value] + args.config
+
+
+def overrides(args: argparse.Namespace) -> dict:
+    """What the command line says of the configuration."""
+    from snakemake.cli import parse_config
+
+    return parse_config(config_entries(args))
+
+
+class Busy(Exception):
+    """Another run is using these results."""
+
+
+@contextlib.contextmanager
+def only_run(results: Path) -> Iterator[None]:
+    """Hold the lock of `results`. The system releases it however this process ends."""
+    results.mkdir(parents=True, exist_ok=True)
+    path = (results / ".lock").resolve()
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Busy(
+                f"another run (process {lock.read().strip()}) is using {results}/; "
+                "wait for it to end, or stop it"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        end_leftovers(str(path))
+        os.environ[MARK] = str(path)
+        yield
+
+
+def end_leftovers(mark: str) -> None:
+    """Kill what an earlier run with the same lock left running when it was killed (Linux)."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes().split(b"\0")
+            if f"{MARK}={mark}".encode() in environment and int(process.name) != os.getpid():
+                os.kill(int(process.name), signal.SIGKILL)
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            continue  # it has ended, or belongs to somebody else
+
+
+def forget_crashes(results: Path) -> None:
+    """Let videos be tried again whose refusal may not have been their fault."""
+    for path in results.glob("*/refused.json"):
+        if json.loads(path.read_text(encoding="utf-8"))["try_again"]:
+            path.unlink()
+
+
+def run(args: argparse.Namespace, config: dict) -> int:
+    """Both phases and the closing words; the exit status."""
+    results = Path(config["results"])
+    cast = people.gather(config)
+    known = set(cast.refused)
+    if any(not (results / name / "ingest.json").exists() for name in cast.everybody):
+        status = snakemake(args, "ingest_all")
+        cast = people.gather(config)
+        if status and set(cast.refused) == known:
+            return status
+    if args.target != "ingest_all":
+        status = snakemake(args, args.target)
+        if status:
+            print(f"error: not everything could be made; logs are in {results}/logs/")
+            return status
+    show_results(config, cast)
+    return 1 if cast.refused else 0
+
+
+def snakemake(args: argparse.Namespace, target: str) -> int:
+    """Run Snakemake on `target`; its exit status. A signal to us ends it and its jobs too."""
+    command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/default"]
+    if args.configfile:
+        command += ["--configfile", *map(str, args.configfile)]
+    if entries := config_entries(args):
+        command += ["--config", *entries]
+    command += ["--cores", args.jobs, "--nolock", *args.snakemake, "--", target]
+    process = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return process.wait()  # Snakemake got it as well and stops its jobs
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            end_leftovers(os.environ[MARK])
+
+
+def show_results(config: dict, cast: people.Cast) -> None:
+    """Print where everything is, and which videos were refused and why."""
+    results = Path(config["results"])
+    for name in cast.targets:
+        for variant in config["variants"]:
+            for video in sorted(results.glob(f"{name}/{variant}/*/*/render.mp4")):
+                print(f"video:   {video}")
+    if (results / "report.html").exists():
+        print(f"report:  {results / 'report.html'}")
+    for record in cast.refused.values():
+        print(f"refused: {record['refused']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

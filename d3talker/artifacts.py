@@ -108,10 +108,7 @@ def load_images(path: str | Path, indices: Iterable[int] | None = None) -> np.nd
             if indices is None:
                 indices = range(len(archive.namelist()))
             return np.stack(
-                [
-                    decode_image(archive.read(f"{i:06d}.png"), f"{path}:{i:06d}.png")
-                    for i in indices
-                ]
+                [decode_image(archive.read(f"{i:06d}.png"), f"{path}:{i:06d}.png") for i in indices]
             )
     except (zipfile.BadZipFile, KeyError) as error:
         raise ArtifactError(f"{path}: not a complete image archive ({error})") from error
@@ -156,7 +153,7 @@ def load_tensors(path: str | Path) -> tuple[dict, dict]:
 
     try:
         with safe_open(_require(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, json.loads((file.metadata() or {}).get("meta", "{}"))
     except (SafetensorError, ValueError) as error:
         raise ArtifactError(f"{path}: not a readable .safetensors file ({error})") from error

@@ -6,6 +6,7 @@ and a mouth part (means only). All MLPs are without bias, so that a point outsid
 bound is not deformed (spec 4.1 to 4.5, 6.3).
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -34,7 +35,7 @@ class FaceDeformation(NamedTuple):
 def mlp(*sizes: int) -> nn.Sequential:
     """Linear layers without bias and ReLU between them."""
     layers: list[nn.Module] = []
-    for i, o in zip(sizes, sizes[1:], strict=False):
+    for i, o in pairwise(sizes):
         layers += [nn.Linear(i, o, bias=False), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

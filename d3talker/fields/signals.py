@@ -3,6 +3,8 @@
 Shapes are for one frame; B frames may be stacked in front. Sources: spec 4.2, 6.1 (eq. 3, 4), 6.3.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,24 +13,26 @@ SIGNAL_DIM = 32  # channels of F_A and F_M
 MOTION_WINDOW = 9  # frames i-4 ... i+4 under the temporal convolution
 SPEECH_WINDOW = 8  # feature windows i-4 ... i+3 under the audio attention
 SLOPE = 0.02  # LeakyReLU
+DIFFERENCE_STD = 0.05  # of PNCC differences over pixels and frames of a speaking face
 
 
 class DifferenceEncoder(nn.Module):
-    """E_diff, eq. (3): difference of two PNCC images (B,3,128,128) -> (B,32). 165 120 parameters."""
+    """E_diff, eq. (3): difference of PNCC images (B,3,128,128) -> (B,32). 165 120 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
         channels = (3, 16, 32, 64, 64, 64)
         layers: list[nn.Module] = []
-        for i, o in zip(channels, channels[1:], strict=False):
+        for i, o in pairwise(channels):
             layers += [nn.Conv2d(i, o, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
         self.head = nn.Sequential(
             nn.Linear(1024, 64), nn.LeakyReLU(SLOPE), nn.Linear(64, SIGNAL_DIM)
         )
+        preserve_variance(self)
 
     def forward(self, difference: Tensor) -> Tensor:
-        return self.head(self.convolutions(difference))
+        return self.head(self.convolutions(difference / DIFFERENCE_STD))
 
 
 class TemporalConvolution(nn.Module):
@@ -42,6 +46,7 @@ class TemporalConvolution(nn.Module):
         self.layers = nn.ModuleList(
             nn.Conv1d(SIGNAL_DIM, SIGNAL_DIM, 3, dilation=d) for d in (1, 1, 2)
         )
+        preserve_variance(self)
 
     def forward(self, features: Tensor) -> Tensor:
         x = features.transpose(1, 2)
@@ -90,6 +95,17 @@ class AudioSignal(nn.Module):
         features = features.view(-1, SPEECH_WINDOW, SIGNAL_DIM)
         weights = self.attention(features.transpose(1, 2))
         return (features * weights[..., None]).sum(1)
+
+
+def preserve_variance(network: nn.Module) -> None:
+    """Initial weights that keep the size of a signal through the layers; no bias at first.
+
+    With smaller ones F_M hardly differs between frames, and the fields never begin to follow it.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
+            nn.init.zeros_(layer.bias)
 
 
 def windows(sequence: Tensor, length: int, before: int) -> Tensor:

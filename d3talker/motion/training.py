@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from d3talker.cli import progress
-from d3talker.face.model import LOWER_LIP, UPPER_LIP
 from d3talker.motion.augment import AugmentSettings, augment
-from d3talker.motion.network import BANDS, HOP, HOPS_PER_FRAME, MotionNet, shift_rows
-from d3talker.speech.logmel import SAMPLES_PER_FRAME, log_mel
+from d3talker.motion.clips import Clip, delay_sound
+from d3talker.motion.network import HOPS_PER_FRAME, MotionNet, shift_rows
 
 log = logging.getLogger("d3talker")
 
@@ -32,41 +31,6 @@ class MotionSettings(AugmentSettings):
     weight_decay: float = 0.05
     dropout: float = 0.3
     opening_weight: float = 1.0  # loss of the mouth opening beside the mean loss of coefficients
-
-
-@dataclass
-class Clip:
-    """One person's sound and lower-face motion; T frames, C coefficients, float32.
-
-    mel (4T,BANDS); motion (T,C), standardised with `mean` and `std` (C,); valid (T,) 0 or 1;
-    opening (C,): motion @ opening is the standardised mouth opening.
-    """
-
-    name: str
-    mel: Tensor
-    motion: Tensor
-    valid: Tensor
-    mean: Tensor
-    std: Tensor
-    opening: Tensor
-
-
-def lip_gap(basis: np.ndarray) -> np.ndarray:
-    """Metres (C,) that a unit of each coefficient opens the lips, of an expression basis (C,478,3)."""
-    return basis[:, UPPER_LIP, 1] - basis[:, LOWER_LIP, 1]
-
-
-def make_clip(
-    name: str, samples: np.ndarray, expression: np.ndarray, valid: np.ndarray, gap: np.ndarray
-) -> Clip:
-    """A Clip of samples (640 T,), lower expression (T,C), valid (T,) bool and `lip_gap` (C,)."""
-    frames = len(expression)
-    mel = log_mel(samples[: frames * SAMPLES_PER_FRAME], BANDS, HOP)
-    seen = expression[valid]
-    mean, std = seen.mean(axis=0), seen.std(axis=0) + 1e-3
-    opening = gap * std / ((seen @ gap).std() + 1e-6)
-    arrays = (mel, (expression - mean) / std, valid, mean, std, opening)
-    return Clip(name, *(torch.from_numpy(np.asarray(a, np.float32)) for a in arrays))
 
 
 def sample_batch(
@@ -123,14 +87,6 @@ def estimate_lags(network: MotionNet, clips: list[Clip]) -> list[int]:
     return [int(lag - np.median(lags)) for lag in lags]
 
 
-def align(clips: list[Clip], lags: list[int]) -> list[Clip]:
-    """The clips with their sound delayed by `lags` (rows of 10 ms)."""
-    return [
-        Clip(**{**vars(clip), "mel": shift_rows(clip.mel, lag)})
-        for clip, lag in zip(clips, lags, strict=True)
-    ]
-
-
 def train_network(
     clips: list[Clip], settings: MotionSettings, seed: int, lags: list[int] | None
 ) -> tuple[MotionNet, list[int], float]:
@@ -150,12 +106,12 @@ def train_network(
     )
     realign = {int(part * settings.steps) for part in REALIGN} if lags is None else set()
     lags = lags or [0] * len(clips)
-    aligned = align(clips, lags)
+    aligned = list(map(delay_sound, clips, lags))
     losses = []
     for step in progress(range(settings.steps), settings.steps, f"motion network {seed}"):
         if step in realign:
             lags = estimate_lags(network, clips)
-            aligned = align(clips, lags)
+            aligned = list(map(delay_sound, clips, lags))
         mel, motion, valid, opening = sample_batch(aligned, settings, generator)
         loss = motion_loss(network(mel), motion, valid, opening, settings.opening_weight)
         optimizer.zero_grad()
@@ -168,8 +124,8 @@ def train_network(
 
 def train_motion(
     clips: list[Clip], settings: MotionSettings, seed: int
-) -> tuple[list[MotionNet], dict[str, list]]:
-    """Train the ensemble. Returns the networks and a log: lags of the clips, losses of networks."""
+) -> tuple[list[MotionNet], list[int], list[float]]:
+    """Train the ensemble. Returns networks, lags of the clips, and final losses of the networks."""
     networks, losses, lags = [], [], None
     for index in range(settings.networks):
         network, lags, loss = train_network(clips, settings, seed + index, lags)
@@ -177,4 +133,4 @@ def train_motion(
         losses.append(round(loss, 4))
     shown = ", ".join(f"{c.name} {10 * lag:+d}" for c, lag in zip(clips, lags, strict=True))
     log.info("picture after sound, ms: %s", shown)
-    return networks, {"lags": lags, "losses": losses}
+    return networks, lags, losses

@@ -129,9 +129,7 @@ class Gaussians:
             new = torch.cat([old.detach()[kept], added[name].detach()]).requires_grad_()
             for moment in ("exp_avg", "exp_avg_sq"):
                 if moment in state:
-                    state[moment] = torch.cat(
-                        [state[moment][kept], torch.zeros_like(added[name])]
-                    )
+                    state[moment] = torch.cat([state[moment][kept], torch.zeros_like(added[name])])
             if state:
                 self.optimizer.state[new] = state
             groups[name]["params"] = [new]

@@ -57,6 +57,4 @@ def save_curves(path: str | Path, rows: list[CurveRow]) -> None:
     with artifacts.atomic(path) as part_path, open(part_path, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(CurveRow._fields)
-        writer.writerows(
-            [f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows
-        )
+        writer.writerows([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows)

@@ -18,7 +18,12 @@ MOBILITY_FALLOFF = 0.012  # m, sigma-like width of the fading beyond
 
 
 def initial_avatar(
-    scene: Scene, shape: np.ndarray, model: FaceModel, face_points: int, mouth_points: int, seed: int
+    scene: Scene,
+    shape: np.ndarray,
+    model: FaceModel,
+    face_points: int,
+    mouth_points: int,
+    seed: int,
 ) -> Avatar:
     """Static avatar of a person with neutral face `shape` (478,3) m.
 

@@ -12,7 +12,7 @@ rule fit_static:
         "<logs>/{id}/fit_static.{span}.log",
     benchmark:
         "<benchmarks>/{id}/fit_static.{span}.tsv"
-    threads: TRAIN_THREADS
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=240,
@@ -40,7 +40,7 @@ rule refine_pose:
         "<logs>/{id}/refine_pose.{secs}s.log",
     benchmark:
         "<benchmarks>/{id}/refine_pose.{secs}s.tsv"
-    threads: TRAIN_THREADS
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=120,

@@ -2,6 +2,7 @@
 """Fit one person's static head: face and mouth Gaussians in the rest pose, and head poses."""
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     options = settings.parse(StaticSettings, args.settings)
+    if args.secs == "all":
+        options = dataclasses.replace(options, iterations=options.teacher_iterations)
 
     scene = load_scene(scene_files(args), *person_range(args))
     track, _ = artifacts.load_arrays(args.track)

@@ -5,6 +5,7 @@ A foreign audio takes head poses, eyes and backdrop from the test frames, back a
 """
 
 import argparse
+import os
 import platform
 import sys
 import tempfile
@@ -119,6 +120,7 @@ def main() -> None:
                 "d3talker": __version__,
                 "python": platform.python_version(),
                 "torch": torch.__version__,
+                "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})",
             },
         },
     )

@@ -89,6 +89,7 @@ class AudioSignal(nn.Module):
         self.attention = nn.Sequential(
             *layers, nn.Flatten(), nn.Linear(SPEECH_WINDOW, SPEECH_WINDOW), nn.Softmax(dim=1)
         )
+        preserve_variance(self)
 
     def forward(self, speech: Tensor) -> Tensor:
         features = self.head(self.convolutions(speech.flatten(0, 1)))
@@ -100,7 +101,7 @@ class AudioSignal(nn.Module):
 def preserve_variance(network: nn.Module) -> None:
     """Initial weights that keep the size of a signal through the layers; no bias at first.
 
-    With smaller ones F_M hardly differs between frames, and the fields never begin to follow it.
+    With smaller ones F_M or F_A hardly differs between frames, and the fields never begin to follow it.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):

@@ -88,7 +88,7 @@ def train(
         rendered = _render(person, view, signals, _pose(person, i, correction))
         loss, photometric = _loss(rendered, view, settings)
         if signals is not None:
-            loss = loss + _field_losses(people, k, i, signals, settings)
+            loss = loss + _field_losses(people, k, i, signals, settings, it)
         loss.backward()
         _step(person, shared)
         if correction is not None:
@@ -189,7 +189,7 @@ def _loss(rendered: Rendered, view: View, settings: TrainSettings) -> tuple[Tens
 
 
 def _field_losses(
-    people: list[Person], k: int, i: int, signals: Signals, settings: TrainSettings
+    people: list[Person], k: int, i: int, signals: Signals, settings: TrainSettings, it: int
 ) -> Tensor:
     """Size of the deformation, and the contrastive terms between people (spec 3.9, 4.6, 6.4)."""
     avatar = people[k].avatar
@@ -199,7 +199,8 @@ def _field_losses(
     general = avatar.general.face(means, signals.motion, signals.au)
     own = avatar.individual.face(means, signals.face_audio, signals.au)
     loss = settings.motion * sum(change.abs().mean() for change in (*general, *own))
-    if len(people) == 1 or not (settings.negative_contrast or settings.similarity_contrast):
+    weights = settings.negative_contrast, settings.similarity_contrast
+    if it < settings.contrast_start or len(people) == 1 or not any(weights):
         return loss
     speech = people[k].drive.speech[int(people[k].scene.indices[i])][None]
     with torch.no_grad():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class TrainSettings:
     """What the one training loop reads. The stages below override what differs."""
 
-    iterations: int = 3000
+    iterations: int = 2500
     max_face: int = 20000  # Gaussians of the face and hair
     max_mouth: int = 3000  # Gaussians of the inner mouth
     densify: bool = False  # add and remove Gaussians (see DensityControl)
@@ -50,6 +50,7 @@ class TrainSettings:
     similarity_contrast: float = 1e-3  # lambda_SC, eq. (12) (spec 6.4)
     temperature: float = 0.1  # tau, eq. (10)
     contrast_points: int = 2048  # Gaussians at which the fields are compared
+    contrast_start: int = 1000  # iteration; a cosine of tiny deformations has huge gradients
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,14 @@ class StaticSettings(TrainSettings):
     pose_translation_lr: float = 1e-4
     initial_face: int = 12000  # Gaussians at the start, half on the face mesh
     initial_mouth: int = 1500
+    teacher_iterations: int = 1500  # of a pre-training person, whose head nobody will see
 
 
 @dataclass(frozen=True)
 class PretrainSettings(TrainSettings):
     """pretrain: one General field and one Individual field per person."""
 
-    iterations: int = 4000
+    iterations: int = 3000
     means_lr: float = 5e-5
     quats_lr: float = 5e-4
     scales_lr: float = 2e-3
@@ -79,7 +81,7 @@ class PretrainSettings(TrainSettings):
 class AdaptSettings(TrainSettings):
     """adapt: pre-trained General field, Individual field from scratch, one person."""
 
-    iterations: int = 4000
+    iterations: int = 3000
     densify: bool = True
     means_lr: float = 5e-5
     quats_lr: float = 5e-4
@@ -109,7 +111,7 @@ class PoseSettings:
 class RefinerSettings:
     """Coarse-to-fine refiner: base model in pretrain, the target's copy in finetune_c2f."""
 
-    iterations: int = 1200
+    iterations: int = 800
     lr: float = 1e-3
     lr_final: float = 0.05  # factor at the end
     dssim: float = 0.2

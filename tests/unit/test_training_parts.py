@@ -51,7 +51,7 @@ def test_surface_points_lie_on_the_mesh_in_proportion_to_area():
     triangles = np.array([[0, 1, 2], [3, 4, 5]])  # areas 0.5 and 4.5
     points = surface_points(vertices, triangles, 2000, np.random.default_rng(0))
     assert set(points[:, 2].round(6)) == {0, 1}
-    assert (points[:, 2] == 1).mean() == pytest.approx(0.9, abs=0.03)
+    assert (points[:, 2] > 0.5).mean() == pytest.approx(0.9, abs=0.03)
 
 
 def test_mouth_starts_behind_the_lips():

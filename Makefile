@@ -50,6 +50,11 @@ run: setup
 	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args "$$ARGS"
 
 # The same tests run in every environment; a test of packages that one lacks is skipped there.
+# Threads, memory and compiled kernels are treated as in the workflow (rules/common.smk).
+test: export OMP_NUM_THREADS := 1
+test: export MALLOC_MMAP_THRESHOLD_ := 1000000000
+test: export MALLOC_TRIM_THRESHOLD_ := 2000000000
+test: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 test: setup
 	@rm -rf .cache/tests && mkdir -p .cache/tests
 	@for env in media torch workflow; do \
@@ -67,7 +72,7 @@ test-cluster: setup
 	else echo "there are no tests in tests/cluster"; fi
 
 bench: setup
-	@for script in benchmarks/*.py; do .envs/torch/bin/python "$$script"; done
+	@for script in benchmarks/*.py; do PYTHONPATH=. .envs/torch/bin/python "$$script"; done
 
 lint: setup
 	@$(WORKFLOW)/ruff check .

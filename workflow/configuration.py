@@ -1,5 +1,6 @@
 """Reading the configuration: its check, presets, variants and the settings of each stage."""
 
+import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
@@ -104,8 +105,14 @@ def _explain(error) -> str:
 
 
 def settings(config: dict, stage: str, variant: str | None = None) -> str:
-    """The settings of `stage` as JSON: the preset's, then `train.<stage>`, then the variant's."""
-    merged: dict = {}
+    """The settings of `stage` as JSON: the preset's, then `train.<stage>`, then the variant's.
+
+    Weights in `loss` go to every stage that has a term of that name.
+    """
+    merged = {}
+    if stage in STAGE_SETTINGS:
+        terms = {field.name for field in dataclasses.fields(STAGE_SETTINGS[stage])}
+        merged = {name: weight for name, weight in config["loss"].items() if name in terms}
     sources = [config["presets"][config["preset"]].get("train", {}), config["train"]]
     if variant is not None:
         sources.append(config["variant_definitions"][variant].get("train", {}))

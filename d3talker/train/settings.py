@@ -90,8 +90,6 @@ class AdaptSettings(TrainSettings):
     colors_lr: float = 1.5e-3
     pose_rotation_lr: float = 1.5e-4
     pose_translation_lr: float = 3e-5
-    negative_contrast: float = 0.0  # no other person is at hand
-    similarity_contrast: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,15 @@ def test_the_variant_overrides_the_user_who_overrides_the_preset(config):
     assert merged == {"a": 1, "b": 2, "c": 3}
 
 
+def test_a_loss_weight_reaches_every_stage_that_has_the_term(config):
+    config["loss"] = {"dssim": 0.5, "similarity_contrast": 0.01}
+    configuration.check(config)
+    pretrain = json.loads(configuration.settings(config, "pretrain", "d3talker"))
+    refiner = json.loads(configuration.settings(config, "finetune_c2f", "d3talker"))
+    poses = json.loads(configuration.settings(config, "refine_pose"))
+    assert pretrain == config["loss"] and refiner == {"dssim": 0.5} and poses == {}
+
+
 def test_a_setting_that_no_stage_knows_is_found_before_anything_runs(config):
     config["train"] = {"adapt": {"iterationz": 3}}
     with pytest.raises(configuration.ConfigProblem, match=r"train\.adapt: .*'iterationz'"):

@@ -101,7 +101,7 @@ class AudioSignal(nn.Module):
 def preserve_variance(network: nn.Module) -> None:
     """Initial weights that keep the size of a signal through the layers; no bias at first.
 
-    With smaller ones F_M or F_A hardly differs between frames, and the fields never begin to follow it.
+    With smaller ones F_M and F_A hardly differ between frames, and no field begins to follow.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):

@@ -114,7 +114,8 @@ def trained(tmp_path_factory):
     out |= {"poses": folder / "poses.npz", "render": folder / "r.mp4", "json": folder / "r.json"}
     common = {"face_model": MODEL, "settings": SMALL, "out_curves": out["c1.csv"]}
     run_stage("fit_static", **scene, secs="all", out=out["static"], **common)
-    run_stage("refine_pose", **scene, static=out["static"], out=out["poses"], settings='{"steps": 4}')
+    few_steps = '{"steps": 4}'
+    run_stage("refine_pose", **scene, static=out["static"], out=out["poses"], settings=few_steps)
     run_stage(
         "pretrain",
         **{name: [path, path] for name, path in driven.items()},

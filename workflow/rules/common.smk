@@ -24,7 +24,6 @@ for record in CAST.refused.values():
 VARIANTS = config["variant_definitions"]
 AVATARS = [name for name, definition in VARIANTS.items() if "avatar" not in definition]
 RUN = "<results>/{id}/{variant}/{secs}s/{drive}"
-TRAIN_THREADS = 8  # more help little; Snakemake takes no more than there are
 
 
 pathvars:

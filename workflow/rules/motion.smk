@@ -12,7 +12,7 @@ rule pretrain_motion:
         "<logs>/pretrained/audio_to_motion.log",
     benchmark:
         "<benchmarks>/pretrained/audio_to_motion.tsv"
-    threads: TRAIN_THREADS
+    threads: 1
     resources:
         mem_mb=6000,
         runtime=240,
@@ -41,7 +41,7 @@ rule tune_motion:
         "<logs>/{id}/{secs}s/tune_motion.log",
     benchmark:
         "<benchmarks>/{id}/{secs}s/tune_motion.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=60,

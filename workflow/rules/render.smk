@@ -17,7 +17,7 @@ rule render:
         "<logs>/{id}/{variant}/{secs}s/{drive}/render.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/render.tsv"
-    threads: TRAIN_THREADS
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=60,

@@ -1,4 +1,5 @@
-# Static heads, what all people share, and the target's avatar and refiner.
+# Static heads, what all people share, and the target's avatar and refiner. Each job has one thread:
+# measured, a second one makes it no faster, while a job beside it uses the other core in full.
 
 
 rule fit_static:
@@ -69,7 +70,7 @@ rule pretrain_fields:
         "<logs>/pretrained/{avatar}.log",
     benchmark:
         "<benchmarks>/pretrained/{avatar}.tsv"
-    threads: TRAIN_THREADS
+    threads: 1
     resources:
         mem_mb=16000,
         runtime=1440,
@@ -101,7 +102,7 @@ rule adapt:
         "<logs>/{id}/{avatar}/{secs}s/adapt.log",
     benchmark:
         "<benchmarks>/{id}/{avatar}/{secs}s/adapt.tsv"
-    threads: TRAIN_THREADS
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=240,
@@ -132,7 +133,7 @@ rule finetune_c2f:
         "<logs>/{id}/{avatar}/{secs}s/finetune_c2f.log",
     benchmark:
         "<benchmarks>/{id}/{avatar}/{secs}s/finetune_c2f.tsv"
-    threads: TRAIN_THREADS
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=120,

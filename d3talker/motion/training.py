@@ -24,12 +24,12 @@ class MotionSettings(AugmentSettings):
     """Training of the audio-to-motion networks on the pre-training people."""
 
     networks: int = 3  # trained from different seeds; their predictions are averaged
-    steps: int = 400  # of each network
+    steps: int = 600  # of each network
     batch: int = 16  # windows a step
     window: int = 100  # frames of a window; the shortest clip if that is shorter
     learning_rate: float = 2e-3  # peak of a one-cycle schedule, AdamW
     weight_decay: float = 0.05
-    dropout: float = 0.5
+    dropout: float = 0.3
     opening_weight: float = 1.0  # loss of the mouth opening beside the mean loss of coefficients
 
 

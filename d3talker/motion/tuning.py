@@ -15,18 +15,40 @@ from d3talker.motion.training import LAGS, correlation, lag_curve, motion_loss
 
 log = logging.getLogger("d3talker")
 
+POOR_AGREEMENT = 0.2  # correlation of held-out and true mouth opening below which to warn
+
 
 @dataclass(frozen=True)
 class TuneMotionSettings:
     """Tuning of the audio-to-motion networks to the target's training seconds."""
 
-    steps: int = 40  # over all training frames at once; more overfits
+    refit_weight: float = 1000.0  # frames that the pre-trained readout counts for when refitted
+    tune_frames: int = 200  # training frames from which whole networks are tuned too
+    steps: int = 40  # of tuning whole networks, over all training frames at once
     learning_rate: float = 3e-4  # of Adam, falling linearly to 0
     dropout: float = 0.3
     opening_weight: float = 1.0  # loss of the mouth opening beside the mean loss of coefficients
     folds: int = 3  # parts of the training seconds that are predicted without having been seen
     margin: float = 0.1  # widening of the training range that predictions are clamped to
     clear_lag: int = 9  # rows of 10 ms from which sound and picture are taken to be out of step
+
+
+@torch.no_grad()
+def refit_readout(network: MotionNet, clip: Clip, weight: float) -> MotionNet:
+    """A copy of the network whose readout is fitted to a clip, drawn to the pre-trained one.
+
+    Ridge regression of what the readout misses on the features of the valid frames, solved
+    exactly: with few frames little changes.
+    """
+    network = copy.deepcopy(network)
+    seen = clip.valid > 0
+    features = network.features(clip.mel[None])[0, seen]
+    missed = clip.motion[seen] - network.readout(features)
+    features = features - features.mean(dim=0)
+    gram = features.T @ features + weight * torch.eye(features.shape[1])
+    change = torch.linalg.solve(gram, features.T @ (missed - missed.mean(dim=0)))
+    network.readout.weight += change.T
+    return network
 
 
 def tune_network(
@@ -57,8 +79,15 @@ def tune_network(
 def tune_ensemble(
     networks: list[MotionNet], clip: Clip, settings: TuneMotionSettings, seed: int
 ) -> list[MotionNet]:
-    """`tune_network` on each network, with consecutive seeds."""
-    return [tune_network(n, clip, settings, seed + i) for i, n in enumerate(networks)]
+    """The networks with their readouts refitted and, if the clip is long enough, tuned as well.
+
+    A refitted readout is safe for any length; whole networks learn more of the person but forget
+    speech when the clip is short. The mean over both is better than either.
+    """
+    tuned = [refit_readout(network, clip, settings.refit_weight) for network in networks]
+    if len(clip.motion) >= settings.tune_frames:
+        tuned += [tune_network(n, clip, settings, seed + i) for i, n in enumerate(networks)]
+    return tuned
 
 
 def cross_fitted(
@@ -75,21 +104,24 @@ def cross_fitted(
 
 
 def calibrate(clip: Clip, predicted: Tensor, margin: float) -> Calibration:
-    """Gain and range that turn predictions into the coefficients of a clip's person.
+    """Level, gain and range that turn predictions into the coefficients of a clip's person.
 
     `predicted` (T,C) must be of frames not trained on: there its amplitude is what it will be on
-    new sound. A coefficient that correlates by r with the truth gets sqrt(r) of the true standard
-    deviation: between the least-squares amplitude (r), which mumbles, and the full one (1), which
-    moves at random what sound does not tell. The range is the 1st to 99th percentile of the
-    person's frames, widened on each side by `margin` of it.
+    new sound. One gain serves all coefficients, so that their interplay stays as predicted. Where
+    the mouth opening correlates by r with the truth it gets sqrt(r) of the true amplitude:
+    between the least-squares one (r), which mumbles, and the full one (1), which moves at random
+    what sound does not tell. The range is the 1st to 99th percentile of the person's frames,
+    widened on each side by `margin` of it.
     """
     seen = clip.valid > 0
     truth, predicted = clip.motion[seen], predicted[seen]
-    agreement = torch.tensor([correlation(a, b) for a, b in zip(predicted.T, truth.T, strict=True)])
-    gain = clip.std * agreement.clamp(min=0).sqrt() * truth.std(0) / (predicted.std(0) + 1e-6)
+    heard = predicted @ clip.opening
+    agreement = max(0.0, correlation(heard, truth @ clip.opening))
+    gain = clip.std * agreement**0.5 / heard.std().clamp(min=1e-3)
     low, high = torch.quantile(truth * clip.std + clip.mean, torch.tensor([0.01, 0.99]), dim=0)
     widen = margin * (high - low)
-    return Calibration(clip.mean, gain, low - widen, high + widen)
+    mean = clip.mean - gain * predicted.mean(dim=0)
+    return Calibration(mean, gain, low - widen, high + widen)
 
 
 def tune_motion(
@@ -97,7 +129,7 @@ def tune_motion(
 ) -> tuple[MotionModel, dict]:
     """Tune and calibrate a model to a person's clip. Returns it and what was measured.
 
-    A lag between sound and picture below `clear_lag` is learned by the networks. A longer one is
+    A lag between sound and picture below `clear_lag` is left for tuning to learn. A longer one is
     a fault of the recording: the networks are tuned with it removed, and predict in sync.
     """
     curve = np.mean([lag_curve(network, clip) for network in model.networks], axis=0)
@@ -118,11 +150,19 @@ def tune_motion(
         calibration=calibrate(clip, held_out, settings.margin),
     )
     opening = clip.motion @ clip.opening
+    agreement = correlation(held_out @ clip.opening, opening)
+    if agreement < POOR_AGREEMENT:
+        log.warning(
+            "%s: sound hardly tells how this mouth moves (correlation %.2f): the lips will move "
+            "little; is the voice that of the person in the picture, and free of music?",
+            clip.name,
+            agreement,
+        )
     untuned = mean_prediction(model.networks, clip.mel)
     measured = {
         "picture_after_sound_ms": 10 * lag,
         "lag_compensated": clear,
         "opening_correlation_untuned": round(correlation(untuned @ clip.opening, opening), 3),
-        "opening_correlation_held_out": round(correlation(held_out @ clip.opening, opening), 3),
+        "opening_correlation_held_out": round(agreement, 3),
     }
     return tuned, measured

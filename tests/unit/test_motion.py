@@ -28,11 +28,18 @@ from d3talker.motion.training import (
     motion_loss,
     train_motion,
 )
-from d3talker.motion.tuning import TuneMotionSettings, calibrate, tune_motion
+from d3talker.motion.tuning import (
+    TuneMotionSettings,
+    calibrate,
+    refit_readout,
+    tune_ensemble,
+    tune_motion,
+)
 
 FRAME = 640
 GAP = np.array([0.005, 0.0], np.float32)  # only the first coefficient opens the lips
 QUICK = MotionSettings(networks=1, steps=50, batch=6, window=60)
+TUNE = TuneMotionSettings(steps=10, tune_frames=100)
 
 
 def speak(seed, frames=200):
@@ -59,7 +66,7 @@ def pretrained():
 
 @pytest.fixture(scope="module")
 def tuned(pretrained):
-    return tune_motion(pretrained[0], person(2, 125), TuneMotionSettings(steps=20), seed=0)
+    return tune_motion(pretrained[0], person(2, 125), TUNE, seed=0)
 
 
 def test_the_network_gives_one_row_for_each_video_frame():
@@ -110,21 +117,44 @@ def test_frames_without_a_face_do_not_count_in_the_loss():
     assert motion_loss(predicted, motion, valid, torch.ones(1, 2), 1.0) == 0
 
 
-def test_calibration_gives_square_root_of_correlation_of_the_true_amplitude():
+def test_calibration_gives_the_opening_square_root_of_correlation_of_its_amplitude():
     clip = person(3)
     weak = 0.3 * clip.motion + 0.1 * torch.randn(
         clip.motion.shape, generator=torch.Generator().manual_seed(0)
     )
-    calibration = calibrate(clip, weak, margin=10.0)
-    restored = calibrated(weak, calibration)
+    restored = calibrated(weak, calibrate(clip, weak, margin=10.0))
     agreement = correlation(weak[:, 0], clip.motion[:, 0])
     assert restored[:, 0].std() / clip.std[0] == pytest.approx(agreement**0.5, rel=0.02)
+    assert restored[:, 0].mean() == pytest.approx(float(clip.mean[0]), abs=1e-4)
 
 
-def test_a_coefficient_that_sound_does_not_tell_is_held_at_its_mean():
+def test_a_mouth_that_sound_does_not_tell_is_held_at_its_mean():
     clip = person(3)
     calibration = calibrate(clip, -clip.motion, margin=0.1)
     assert torch.equal(calibration.gain, torch.zeros(2))
+    assert torch.equal(calibration.mean, clip.mean)
+
+
+def test_a_refitted_readout_is_the_old_one_when_the_new_frames_weigh_nothing(pretrained):
+    network, clip = pretrained[0].networks[0], person(2, 50)
+    kept = refit_readout(network, clip, weight=1e9)
+    free = refit_readout(network, clip, weight=1.0)
+    with torch.no_grad():
+        before, after = (
+            motion_loss(
+                n(clip.mel[None]), clip.motion[None], clip.valid[None], clip.opening[None], 1.0
+            )
+            for n in (network, free)
+        )
+    torch.testing.assert_close(kept.readout.weight, network.readout.weight)
+    assert after < before
+
+
+def test_a_short_clip_refits_readouts_and_a_longer_one_tunes_networks_too(pretrained):
+    networks = pretrained[0].networks
+    settings = TuneMotionSettings(steps=2, tune_frames=60)
+    assert len(tune_ensemble(networks, person(2, 50), settings, seed=0)) == 1
+    assert len(tune_ensemble(networks, person(2, 70), settings, seed=0)) == 2
 
 
 def test_predictions_stay_within_the_widened_range_of_the_training_seconds(tuned):
@@ -152,9 +182,7 @@ def test_a_tuned_model_moves_the_new_person_in_their_own_units(tuned):
 
 
 def test_a_recording_clearly_out_of_step_is_tuned_in_step_and_reported(pretrained):
-    model, measured = tune_motion(
-        pretrained[0], delay_sound(person(2), 20), TuneMotionSettings(steps=10), seed=0
-    )
+    model, measured = tune_motion(pretrained[0], delay_sound(person(2), 20), TUNE, seed=0)
     assert measured["lag_compensated"]
     assert measured["picture_after_sound_ms"] == pytest.approx(-200, abs=50)
     samples, truth, _ = speak(7)

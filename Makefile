@@ -38,7 +38,7 @@ setup:
 
 demo: setup demo/videos/.stamp
 	@$(WORKFLOW)/python workflow/run.py --configfile config/demo.yaml --jobs "$$JOBS" \
-	  --args "$$ARGS"
+	  --args="$$ARGS"
 
 demo/videos/.stamp: | setup
 	@.envs/media/bin/python stages/make_demo_people.py --out demo/videos --size 512 --seconds 12 \
@@ -47,7 +47,7 @@ demo/videos/.stamp: | setup
 
 run: setup
 	@$(WORKFLOW)/python workflow/run.py --videos "$$VIDEOS" --audios "$$AUDIOS" \
-	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args "$$ARGS"
+	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args="$$ARGS"
 
 # The same tests run in every environment; a test of packages that one lacks is skipped there.
 # Threads, memory and compiled kernels are treated as in the workflow (rules/common.smk).

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-scipy_io = pytest.importorskip("scipy.io")
+pytest.importorskip("scipy")
+
+import scipy.io.wavfile
 
 from d3talker.cli import InputError
 from d3talker.speech.logmel import log_mel, mel_filterbank, read_wav, speech_features
@@ -72,6 +74,6 @@ def test_a_tone_is_strongest_in_the_band_around_its_frequency():
 
 def test_a_wav_of_another_rate_is_refused_with_what_to_do(tmp_path):
     path = tmp_path / "fast.wav"
-    scipy_io.wavfile.write(path, 44100, np.zeros(44100, np.int16))
+    scipy.io.wavfile.write(path, 44100, np.zeros(44100, np.int16))
     with pytest.raises(InputError, match=r"fast\.wav.*16000 Hz.*ingest_audio"):
         read_wav(path)

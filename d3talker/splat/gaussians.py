@@ -81,11 +81,6 @@ class Gaussians:
             "colors": raw["colors"].clamp(0, 1.2),
         }
 
-    def freeze(self) -> None:
-        """Make all attributes constants."""
-        for name in ATTRIBUTES:
-            getattr(self, name).requires_grad_(False)
-
     def make_optimizer(self, learning_rates: dict[str, float]) -> None:
         """Adam over all attributes, `learning_rates` by attribute name (eps of spec 3.1)."""
         self.optimizer = torch.optim.Adam(

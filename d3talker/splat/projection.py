@@ -28,20 +28,22 @@ NEAR = 0.2  # m; Gaussians nearer than this are not drawn (method spec 3.2)
 LOW_PASS = 0.3  # px^2, added to the variance in the image: no ellipse is thinner than a pixel
 MIN_ALPHA = 1 / 255  # fainter contributions are skipped
 LOG_MIN_ALPHA = math.log(MIN_ALPHA)
+LOG2_MIN_ALPHA = np.float32(math.log2(MIN_ALPHA))
 RADIUS_SIGMAS = 3.0  # what counts as the radius of a Gaussian on the screen
+LN_2 = math.log(2)
 
-# A Gaussian as the image sees it.
+# A Gaussian as the image sees it. At distance (dx, dy) from its centre
+# log2 alpha = log2_opacity + xx dx^2 + xy dx dy + yy dy^2.
 SPLAT = np.dtype(
     [
         ("x", "f4"),  # centre, px
         ("y", "f4"),
-        ("conic_xx", "f4"),  # inverse of the covariance in the image, 1/px^2
-        ("conic_xy", "f4"),
-        ("conic_yy", "f4"),
-        ("log_opacity", "f4"),
-        ("red", "f4"),
-        ("green", "f4"),
-        ("blue", "f4"),
+        ("xx", "f4"),  # 1/px^2
+        ("xy", "f4"),
+        ("yy", "f4"),
+        ("log2_opacity", "f4"),
+        ("ridge_x", "f4"),  # dx where alpha is largest for a given dy, as a share of dy
+        ("ridge_y", "f4"),  # dy where alpha is largest for a given dx, as a share of dx
         ("depth", "f4"),  # z in camera space, m
         ("radius", "f4"),  # RADIUS_SIGMAS along the longer axis, px
         ("first_column", "i4"),  # the pixels where alpha can reach MIN_ALPHA; last included
@@ -49,13 +51,9 @@ SPLAT = np.dtype(
         ("first_row", "i4"),
         ("last_row", "i4"),
         ("index", "i4"),  # which Gaussian it is
+        ("unused", "i4"),  # makes it a cache line
     ],
     align=True,
-)
-
-# Gradient of the loss by the values of a splat that depend on parameters.
-SPLAT_GRADIENT = np.dtype(
-    [(name, "f4") for name in SPLAT.names[: SPLAT.names.index("depth") + 1]], align=True
 )
 
 
@@ -81,7 +79,7 @@ def pixel_range(centre, half_width, size):
 
 
 @njit(parallel=True, **JIT)
-def project(means, quats, scales, opacities, colors, R, t, focal, cx, cy, width, height, splats):
+def project(means, quats, scales, opacities, R, t, focal, cx, cy, width, height, splats):
     """Fill `splats` (N,) SPLAT. A Gaussian that leaves no trace in the image gets depth 0."""
     for i in prange(means.shape[0]):
         world_to_camera, translation = matrix(R), vector(t)
@@ -108,13 +106,14 @@ def project(means, quats, scales, opacities, colors, R, t, focal, cx, cy, width,
         if not (determinant > 0 and first_column <= last_column and first_row <= last_row):
             continue
         splat.x, splat.y, splat.depth = x, y, position[2]
-        splat.conic_xx, splat.conic_xy, splat.conic_yy = (
-            yy / determinant,
-            -xy / determinant,
-            xx / determinant,
+        scale_to_log2 = -0.5 / (LN_2 * determinant)
+        splat.xx, splat.xy, splat.yy = (
+            yy * scale_to_log2,
+            -2 * xy * scale_to_log2,
+            xx * scale_to_log2,
         )
-        splat.log_opacity = log_opacity
-        splat.red, splat.green, splat.blue = colors[i, 0], colors[i, 1], colors[i, 2]
+        splat.ridge_x, splat.ridge_y = xy / yy, xy / xx
+        splat.log2_opacity = log_opacity / LN_2
         largest_variance = 0.5 * (xx + yy + math.sqrt((xx - yy) ** 2 + 4 * xy * xy))
         splat.radius = RADIUS_SIGMAS * math.sqrt(largest_variance)
         splat.first_column, splat.last_column = int(first_column), int(last_column)
@@ -123,27 +122,33 @@ def project(means, quats, scales, opacities, colors, R, t, focal, cx, cy, width,
 
 
 @njit(**JIT)
-def covariance_gradient(splat, gradient):
-    """Gradient (xx, xy = yx, yy) of the covariance in the image from that of its inverse."""
-    a, b, c = float(splat.conic_xx), float(splat.conic_xy), float(splat.conic_yy)
-    ga, gb, gc = float(gradient.conic_xx), 0.5 * gradient.conic_xy, float(gradient.conic_yy)
-    # -K G K for the symmetric matrices K (the inverse) and G (its gradient)
+def conic(splat):
+    """xx, xy and yy of the inverse of the covariance in the image, 1/px^2."""
+    return -2 * LN_2 * splat.xx, -LN_2 * splat.xy, -2 * LN_2 * splat.yy
+
+
+@njit(**JIT)
+def covariance_gradient(inverse, moments):
+    """Gradient (xx, xy = yx, yy) of the covariance in the image from the sums over pixels of
+    dL / d log alpha times dx^2, dx dy, dy^2."""
+    a, b, c = inverse
+    xx, xy, yy = moments[3], moments[4], moments[5]
+    # K S K / 2 for the symmetric matrices K (the inverse) and S (the sums)
     return (
-        -(a * a * ga + 2 * a * b * gb + b * b * gc),
-        -(a * b * ga + (a * c + b * b) * gb + b * c * gc),
-        -(b * b * ga + 2 * b * c * gb + c * c * gc),
+        0.5 * (a * a * xx + 2 * a * b * xy + b * b * yy),
+        0.5 * (a * b * xx + (a * c + b * b) * xy + b * c * yy),
+        0.5 * (b * b * xx + 2 * b * c * xy + c * c * yy),
     )
 
 
 @njit(**JIT)
-def position_gradient(position, focal, gradient, jx_gradient, jy_gradient):
+def position_gradient(position, focal, by_x, by_y, by_depth, jx_gradient, jy_gradient):
     """Gradient of the camera-space position from those of the pixel position, depth and J."""
     x, y, z = position
-    by_x, by_y = float(gradient.x), float(gradient.y)
     gx = focal / z * by_x - focal / z**2 * jx_gradient[2]
     gy = focal / z * by_y - focal / z**2 * jy_gradient[2]
     gz = (
-        gradient.depth
+        by_depth
         - focal / z**2 * (x * by_x + y * by_y + jx_gradient[0] + jy_gradient[1])
         + 2 * focal / z**3 * (x * jx_gradient[2] + y * jy_gradient[2])
     )
@@ -152,15 +157,19 @@ def position_gradient(position, focal, gradient, jx_gradient, jy_gradient):
 
 @njit(parallel=True, **JIT)
 def project_backward(
-    splats, gradients, means, quats, scales, opacities, R, t, focal,
-    mean_gradient, quat_gradient, scale_gradient, opacity_gradient, color_gradient,
+    splats, moments, by_values, means, quats, scales, opacities, R, t, focal,
+    mean_gradient, quat_gradient, scale_gradient, opacity_gradient, centre_gradient, value_gradient,
 ):  # fmt: skip
-    """Write the rows of the parameter gradients that belong to `splats` (M,), from `gradients`
-    (M,) SPLAT_GRADIENT."""
+    """Write the rows of the parameter gradients that belong to `splats` (M,).
+
+    moments (M,6): sums over pixels of dL / d log alpha times 1, dx, dy, dx^2, dx dy, dy^2.
+    by_values (M,C): gradients of what is blended, the fourth of which is depth. centre_gradient
+    (N,2) is by the pixel position; value_gradient (N,C) is `by_values` in the order of Gaussians.
+    """
     for k in prange(splats.shape[0]):
         world_to_camera, translation = matrix(R), vector(t)
         camera_to_world = transposed(world_to_camera)
-        splat, gradient = splats[k], gradients[k]
+        splat = splats[k]
         i = splat.index
         position = camera_position(world_to_camera, translation, vector(means[i]))
         jx, jy = jacobian(position, focal)
@@ -172,7 +181,8 @@ def project_backward(
         # u, v: what the axes, before and after scaling, are in the image
         u_unit, v_unit = apply(axes, view_x), apply(axes, view_y)
         u, v = times(u_unit, scale), times(v_unit, scale)
-        g_xx, g_xy, g_yy = covariance_gradient(splat, gradient)
+        inverse = conic(splat)
+        g_xx, g_xy, g_yy = covariance_gradient(inverse, moments[k])
         g_u, g_v = combined(u, 2 * g_xx, v, 2 * g_xy), combined(u, 2 * g_xy, v, 2 * g_yy)
         g_scale = combined(times(g_u, u_unit), 1.0, times(g_v, v_unit), 1.0)
         g_u, g_v = times(g_u, scale), times(g_v, scale)
@@ -183,7 +193,9 @@ def project_backward(
         )
         g_jx = apply(world_to_camera, apply(rotation, g_u))
         g_jy = apply(world_to_camera, apply(rotation, g_v))
-        g_position = position_gradient(position, focal, gradient, g_jx, g_jy)
+        by_x = inverse[0] * moments[k, 1] + inverse[1] * moments[k, 2]
+        by_y = inverse[1] * moments[k, 1] + inverse[2] * moments[k, 2]
+        g_position = position_gradient(position, focal, by_x, by_y, by_values[k, 3], g_jx, g_jy)
         g_mean = apply(camera_to_world, g_position)
         g_quat = quaternion_gradient(quat, norm, transposed(g_axes))
         for axis in range(3):
@@ -191,7 +203,7 @@ def project_backward(
             scale_gradient[i, axis] = g_scale[axis]
         for part in range(4):
             quat_gradient[i, part] = g_quat[part]
-        opacity_gradient[i] = gradient.log_opacity / opacities[i]
-        color_gradient[i, 0] = gradient.red
-        color_gradient[i, 1] = gradient.green
-        color_gradient[i, 2] = gradient.blue
+        opacity_gradient[i] = moments[k, 0] / opacities[i]
+        centre_gradient[i, 0], centre_gradient[i, 1] = by_x, by_y
+        for channel in range(by_values.shape[1]):
+            value_gradient[i, channel] = by_values[k, channel]

@@ -13,16 +13,25 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from d3talker.splat.binning import Bins, bin_splats, nearest_first
+from d3talker.splat.binning import Bins, bin_splats, gather, nearest_first
 from d3talker.splat.camera import Camera
-from d3talker.splat.projection import SPLAT, SPLAT_GRADIENT, project, project_backward
-from d3talker.splat.tiles import blend, blend_backward, sum_by_splat
+from d3talker.splat.projection import SPLAT, project, project_backward
+from d3talker.splat.simd import new_lines
+from d3talker.splat.tiles import (
+    CHANNELS,
+    MOMENTS,
+    PIXEL_MOMENTS,
+    blend,
+    blend_backward,
+    sum_by_splat,
+)
 
 
 class Rendering(NamedTuple):
     color: torch.Tensor  # (H,W,3) float32
     depth: torch.Tensor  # (H,W) float32, sum of weight times z, m: not divided by alpha
     alpha: torch.Tensor  # (H,W) float32, 1 - transmittance
+    features: torch.Tensor  # (H,W,F) float32, blended like colors over zeros
 
 
 @dataclass
@@ -39,12 +48,12 @@ class GradientStats:
         self.visible = torch.zeros(self.count)
         self.radius = torch.zeros(self.count)
 
-    def add(self, splats: np.ndarray, gradients: np.ndarray, width: int, height: int) -> None:
-        """Add one view: `splats` (M,) SPLAT in view and their `gradients` (M,) SPLAT_GRADIENT."""
-        index = torch.from_numpy(splats["index"].astype(np.int64))
+    def add(self, splats: np.ndarray, by_centre: np.ndarray, width: int, height: int) -> None:
+        """Add one view: `splats` (M,) SPLAT in view and the gradients (N,2) of all centres, px."""
         # The image is two units of normalised device coordinates wide and high.
-        norm = np.hypot(gradients["x"] * (width / 2), gradients["y"] * (height / 2))
-        self.gradient_norm[index] += torch.from_numpy(norm)
+        norm = np.hypot(by_centre[:, 0] * (width / 2), by_centre[:, 1] * (height / 2))
+        self.gradient_norm += torch.from_numpy(norm)
+        index = torch.from_numpy(splats["index"].astype(np.int64))
         self.visible[index] += 1
         radius = torch.from_numpy(splats["radius"].copy())
         self.radius[index] = torch.maximum(self.radius[index], radius)
@@ -59,21 +68,27 @@ def rasterize(
     camera: Camera,
     background: torch.Tensor | None = None,
     stats: GradientStats | None = None,
+    features: torch.Tensor | None = None,
 ) -> Rendering:
-    """Draw N Gaussians; differentiable by all five of their tensors, which are float32.
+    """Draw N Gaussians; differentiable by all their tensors, which are float32.
 
-    means (N,3) world positions, m; quats (N,4) rotations (w,x,y,z) of any length; scales (N,3)
-    standard deviations, m, positive; opacities (N,) in (0,1); colors (N,3) RGB; background (3,)
-    RGB, black by default. A backward pass adds to `stats`. There is no gradient by the camera: to
-    optimise a pose, move the Gaussians instead.
+    means (N,3) world positions, m; quats (N,4) rotations (w,x,y,z) of any length but zero; scales
+    (N,3) standard deviations, m, not negative; opacities (N,) in (0,1); colors (N,3) RGB;
+    background (3,) RGB, black by default; features (N,F) anything else to blend, such as normals
+    or attention. A backward pass adds to `stats`. There is no gradient by the camera: to optimise
+    a pose, move the Gaussians instead. Raises ValueError for a wrong shape, type or size, and for
+    values that are not finite.
     """
     count = len(means)
+    if features is None:
+        features = means.new_zeros(count, 0)
     tensors = {
         "means": (means, (count, 3)),
         "quats": (quats, (count, 4)),
         "scales": (scales, (count, 3)),
         "opacities": (opacities, (count,)),
         "colors": (colors, (count, 3)),
+        "features": (features, (count, features.shape[-1])),
     }
     for name, (tensor, shape) in tensors.items():
         if tensor.shape != shape or tensor.dtype != torch.float32:
@@ -85,7 +100,9 @@ def rasterize(
     if background is None:
         background = torch.zeros(3, dtype=torch.float32)
     return Rendering(
-        *_Rasterize.apply(means, quats, scales, opacities, colors, camera, background, stats)
+        *_Rasterize.apply(
+            means, quats, scales, opacities, colors, features, camera, background, stats
+        )
     )
 
 
@@ -102,52 +119,79 @@ def _pose(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, means, quats, scales, opacities, colors, camera, background, stats):
+    def forward(ctx, means, quats, scales, opacities, colors, features, camera, background, stats):
         width, height = camera.width, camera.height
-        arrays = [_array(tensor) for tensor in (means, quats, scales, opacities, colors)]
+        geometry = [_array(tensor) for tensor in (means, quats, scales, opacities)]
         projected = np.empty(len(means), SPLAT)
         project(
-            *arrays, *_pose(camera), float(camera.focal), float(camera.cx), float(camera.cy),
+            *geometry, *_pose(camera), float(camera.focal), float(camera.cx), float(camera.cy),
             width, height, projected,
         )  # fmt: skip
-        splats = nearest_first(projected)
+        splats, values = gather(
+            projected, _array(colors), _array(features), nearest_first(projected)
+        )
         bins = bin_splats(splats, width, height)
-        color = torch.empty(height, width, 3)
-        depth, alpha = torch.empty(height, width), torch.empty(height, width)
-        blend(
-            splats, bins.tile_start, bins.splat, _array(background),
-            color.numpy(), depth.numpy(), alpha.numpy(),
-        )  # fmt: skip
-        ctx.save_for_backward(means, quats, scales, opacities, color, depth, alpha)
-        ctx.camera, ctx.stats, ctx.splats, ctx.bins = camera, stats, splats, bins
-        return color, depth, alpha
+        images, alpha = [], torch.zeros(height, width)
+        touched = np.empty(len(bins.splat), np.uint16)
+        for first in range(0, values.shape[1], CHANNELS):
+            behind = torch.zeros(3) if first else background.float()
+            three, fourth = behind.repeat(height, width, 1), torch.zeros(height, width)
+            blend(
+                splats, values, first, bins, behind.numpy(),
+                three.numpy(), fourth.numpy(), alpha.numpy(), touched,
+            )  # fmt: skip
+            images += [three, fourth]
+        ctx.save_for_backward(means, quats, scales, opacities, alpha, *images)
+        ctx.camera, ctx.stats, ctx.features = camera, stats, features.shape[1]
+        ctx.splats, ctx.values, ctx.bins, ctx.touched = splats, values, bins, touched
+        return *images[:2], alpha, _joined(images[2:], alpha, ctx.features)
 
     @staticmethod
-    def backward(ctx, by_color, by_depth, by_alpha):
-        *parameters, color, depth, alpha = (_array(tensor) for tensor in ctx.saved_tensors)
-        camera, splats, bins = ctx.camera, ctx.splats, ctx.bins
-        image_gradients = [_array(tensor) for tensor in (by_color, by_depth, by_alpha)]
-        gradients = _splat_gradients(splats, bins, (color, depth, alpha), image_gradients)
-        if ctx.stats is not None:
-            ctx.stats.add(splats, gradients, camera.width, camera.height)
-        results = [np.zeros_like(array) for array in parameters]
-        results.append(np.zeros((len(results[0]), 3), np.float32))
-        project_backward(
-            splats, gradients, *parameters, *_pose(camera), float(camera.focal), *results
+    def backward(ctx, by_color, by_depth, by_alpha, by_features):
+        means, quats, scales, opacities, alpha, *images = (
+            _array(tensor) for tensor in ctx.saved_tensors
         )
+        camera, splats, bins = ctx.camera, ctx.splats, ctx.bins
+        moments = np.zeros((len(splats), MOMENTS))
+        by_values = np.empty_like(ctx.values)
+        slots = new_lines(len(bins.splat))
+        groups = [(_array(by_color), _array(by_depth), _array(by_alpha))]
+        groups += _split(by_features, ctx.values.shape[1] - CHANNELS)
+        for group, gradients in enumerate(groups):
+            first = group * CHANNELS
+            blend_backward(
+                splats, ctx.values, first, bins, ctx.touched, PIXEL_MOMENTS,
+                *images[2 * group : 2 * group + 2], alpha, *gradients, slots,
+            )  # fmt: skip
+            sum_by_splat(splats, bins.splat_start, slots, moments, by_values, first)
+        results = [np.zeros_like(array) for array in (means, quats, scales, opacities)]
+        by_centre = np.zeros((len(means), 2), np.float32)
+        by_value = np.zeros((len(means), by_values.shape[1]), np.float32)
+        project_backward(
+            splats, moments, by_values, means, quats, scales, opacities, *_pose(camera),
+            float(camera.focal), *results, by_centre, by_value,
+        )  # fmt: skip
+        if ctx.stats is not None:
+            ctx.stats.add(splats, by_centre, camera.width, camera.height)
+        results += [by_value[:, :3], by_value[:, 4 : 4 + ctx.features]]
         return *(torch.from_numpy(array) for array in results), None, None, None
 
 
-def _splat_gradients(splats: np.ndarray, bins: Bins, image, image_gradients) -> np.ndarray:
-    """Gradients (M,) SPLAT_GRADIENT of the splats from those of color, depth and alpha."""
-    values = len(SPLAT_GRADIENT.names)
-    pair_gradients = np.zeros(len(bins.pair), SPLAT_GRADIENT)
-    blend_backward(splats, bins.tile_start, bins.splat, *image, *image_gradients, pair_gradients)
-    gradients = np.empty(len(splats), SPLAT_GRADIENT)
-    sum_by_splat(
-        bins.splat_start,
-        bins.pair,
-        pair_gradients.view(np.float32).reshape(-1, values),
-        gradients.view(np.float32).reshape(-1, values),
-    )
-    return gradients
+def _joined(images: list[torch.Tensor], alpha: torch.Tensor, count: int) -> torch.Tensor:
+    """(H,W,count) from images of three channels and of one, in turn."""
+    if not images:
+        return alpha.new_zeros(*alpha.shape, 0)
+    layers = [image.reshape(*alpha.shape, -1) for image in images]
+    return torch.cat(layers, dim=-1)[..., :count]
+
+
+def _split(by_features: torch.Tensor, channels: int) -> list[tuple[np.ndarray, ...]]:
+    """Gradients by the images of each four features and by alpha, from those of (H,W,F)."""
+    missing = channels - by_features.shape[-1]
+    padded = torch.nn.functional.pad(by_features, (0, missing))
+    none = np.zeros(by_features.shape[:2], np.float32)
+    return [
+        (_array(part[..., :3]), _array(part[..., 3]), none)
+        for part in padded.split(CHANNELS, dim=-1)
+        if channels
+    ]

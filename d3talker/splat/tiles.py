@@ -2,212 +2,434 @@
 
 For one pixel at distance d from the centres of splats i = 1, 2, ... from near to far:
 
-    alpha_i = min(MAX_ALPHA, exp(log_opacity - 1/2 d' conic d)),  skipped below MIN_ALPHA
+    alpha_i = min(MAX_ALPHA, 2^(log2_opacity + xx dx^2 + xy dx dy + yy dy^2)),
+              skipped below MIN_ALPHA
     T_1 = 1,  T_(i+1) = T_i (1 - alpha_i),  stopped before T would fall below MIN_TRANSMITTANCE
     w_i = T_i alpha_i
-    color = sum w_i color_i + T background,  depth = sum w_i depth_i,  alpha = 1 - T
+    channel = sum w_i value_i + T background,  alpha = 1 - T
 
-A tile goes through its splats once, and each splat through the rows of 16 pixels that it touches
-(see simd.py). What a tile remembers of its pixels are lines of 16 numbers, one line per row: the
-transmittance T is in lines 0 to 15, and so on. A pixel that has stopped has T negative.
+Four channels are blended at a time: red, green, blue and depth, or four others.
+
+A tile of 16 x 16 pixels has 16 blocks of 4 x 4, and a row of simd.py holds a block. A chunk of the
+tile's splats is first listed by the blocks that it touches; then each block goes through its list,
+its pixels in registers. Between chunks they are kept in lines of 16 numbers. A pixel that has
+stopped has T negative.
 
 The gradient goes through the same splats in the same order. With v_i the gradient of the loss by
 w_i, and F the loss as far as it is linear in the pixel, F = sum w_i v_i + T v_background,
 
-    dF / d alpha_i = T_i v_i - (F - sum_(j <= i) w_j v_j) / (1 - alpha_i).
-"""
+    g_i = alpha_i dF / d alpha_i = alpha_i (T_i v_i - (F - sum_(j <= i) w_j v_j) / (1 - alpha_i)).
 
-import math
+The gradient of a splat is made of the sums over pixels of g_i times 1, X, Y, X^2, X Y and Y^2, with
+(X, Y) measured from the middle of the tile, and of w_i times the gradients of the four channels.
+"""
 
 import numpy as np
 from numba import njit, prange
 
 from d3talker.compiled import JIT
-from d3talker.splat.binning import TILE
-from d3talker.splat.projection import LOG_MIN_ALPHA
-from d3talker.splat.simd import any_lane, exp2, filled, lanes, load, new_lines, select, store, total
+from d3talker.splat.binning import TILE, slot_of, tiles_across
+from d3talker.splat.projection import LOG2_MIN_ALPHA
+from d3talker.splat.simd import (
+    LANES,
+    any_lane,
+    bits,
+    exp2,
+    filled,
+    inverse,
+    lane_columns,
+    lane_rows,
+    larger,
+    load,
+    lowest_bit,
+    negative,
+    new_lines,
+    select,
+    smaller,
+    spread,
+    store,
+)
 
 MAX_ALPHA = 0.99
 MIN_TRANSMITTANCE = 1e-4
+CULL_MARGIN = np.float32(0.01)  # rounding of log2 alpha must not cost a block its splat
+
+BLOCK = 4  # px, the side of a block
+BLOCKS_ACROSS = TILE // BLOCK
+BLOCKS = BLOCKS_ACROSS**2
+CHUNK = 128  # splats of a tile that are listed at once
+CHANNELS = 4
+ALL_BLOCKS = (1 << BLOCKS) - 1
+MIDDLE = TILE // 2  # px from a tile's edge to its middle
+
+# Columns of the sums that make up the gradient of a splat.
+MOMENTS = 6  # of 1, X, Y, X^2, XY, Y^2
 
 # Numbers that meet single numbers, not rows, are float32 so that the arithmetic stays float32.
-HALF = np.float32(0.5)
-LOG2_E = np.float32(1 / math.log(2))
-LOG2_MIN_ALPHA = np.float32(LOG_MIN_ALPHA / math.log(2))
-
-# First lines of the numbers that a tile keeps; in the gradient, RED to DEPTH are those of the loss.
-T, RED, GREEN, BLUE, DEPTH, REMAINING, LINES = (k * TILE for k in range(7))
-ALL_ROWS = (1 << TILE) - 1
+HALF, ONE = np.float32(0.5), np.float32(1)
+LAST = np.float32(BLOCK - 1)
 
 
 @njit(**JIT)
-def log2_alpha(splat, left, top):
-    """log2 of alpha before it is limited, as the polynomial c + (b + a dy) dy of the row.
+def log2_alpha(splat, dx, dy):
+    """log2 of alpha, before it is limited, at distances (dx, dy) from the centre."""
+    return dx * (dx * splat.xx + dy * splat.xy) + (dy * dy * splat.yy + splat.log2_opacity)
 
-    Returns a, b, c, the distances dx to the 16 columns and the dy of the tile's first row.
+
+@njit(**JIT)
+def between(x, low, high):
+    return larger(smaller(x, high), low)
+
+
+@njit(**JIT)
+def touched_blocks(splat, left, top):
+    """Which blocks of the tile, as bits, have a pixel where alpha can reach MIN_ALPHA.
+
+    Seen from the centre, alpha is largest at the near edges of a block: at one place of each.
     """
-    dx = lanes() + (np.float32(left) + HALF - splat.x)
-    a = -HALF * LOG2_E * splat.conic_yy
-    b = dx * (-LOG2_E * splat.conic_xy)
-    c = dx * dx * (-HALF * LOG2_E * splat.conic_xx) + LOG2_E * splat.log_opacity
-    return a, b, c, dx, np.float32(top) + HALF - splat.y
+    first_x = lane_columns() * np.float32(BLOCK) + (np.float32(left) + HALF - splat.x)
+    first_y = lane_rows() * np.float32(BLOCK) + (np.float32(top) + HALF - splat.y)
+    last_x, last_y = first_x + LAST, first_y + LAST
+    near_x, near_y = between(filled(0.0), first_x, last_x), between(filled(0.0), first_y, last_y)
+    at_side = log2_alpha(splat, near_x, between(near_x * splat.ridge_y, first_y, last_y))
+    at_end = log2_alpha(splat, between(near_y * splat.ridge_x, first_x, last_x), near_y)
+    return bits(larger(at_side, at_end) >= LOG2_MIN_ALPHA - CULL_MARGIN)
+
+
+@njit(**JIT)
+def list_chunk(touched, first, stop, open_blocks, listed, pairs):
+    """List the pairs first to stop of a tile by block: `pairs` (BLOCKS, CHUNK), `listed` each."""
+    listed[:] = 0
+    for pair in range(first, stop):
+        blocks = touched[pair] & open_blocks
+        while blocks:
+            block = lowest_bit(blocks)
+            pairs[block, listed[block]] = pair
+            listed[block] += 1
+            blocks &= blocks - 1
+
+
+@njit(**JIT)
+def block_corner(block, left, top):
+    """Centre of the block's first pixel."""
+    x, y = block % BLOCKS_ACROSS * BLOCK + left, block // BLOCKS_ACROSS * BLOCK + top
+    return np.float32(x) + HALF, np.float32(y) + HALF
 
 
 @njit(**JIT)
 def pass_through(drawn, before, alpha):
-    """The weight of a splat in a row of pixels, and the transmittance after it."""
-    after = before - before * alpha
+    """How much a splat takes of the light in 16 pixels, which of them go on, and what is left."""
+    taken = before * alpha
+    after = before - taken
     goes_on = drawn & (after >= MIN_TRANSMITTANCE)
-    stopped = select(before > 0.0, before * -1.0, before)
-    weight = select(goes_on, before * alpha, 0.0)
-    return weight, select(goes_on, after, select(drawn, stopped, before))
+    return taken, goes_on, select(goes_on, after, select(drawn, negative(before), before))
 
 
 @njit(**JIT)
+def blend_chunk(
+    splats, values, first_value, tile_splats, pairs, listed, left, top, lines, open_blocks
+):
+    """Blend the listed pairs into the blocks. Returns which blocks have pixels that go on.
+
+    Five of `lines` for each block: its transmittance and channels.
+    """
+    for block in range(BLOCKS):
+        if listed[block] == 0:
+            continue
+        x, y = block_corner(block, left, top)
+        pixel_x, pixel_y = lane_columns() + x, lane_rows() + y
+        line = block * (1 + CHANNELS)
+        transmittance = load(lines, line)
+        red, green = load(lines, line + 1), load(lines, line + 2)
+        blue, depth = load(lines, line + 3), load(lines, line + 4)
+        for position in range(listed[block]):
+            k = tile_splats[pairs[block, position]]
+            splat = splats[k]
+            power = log2_alpha(splat, pixel_x - splat.x, pixel_y - splat.y)
+            alpha = smaller(exp2(larger(power, LOG2_MIN_ALPHA)), MAX_ALPHA)
+            drawn = power >= LOG2_MIN_ALPHA
+            taken, goes_on, transmittance = pass_through(drawn, transmittance, alpha)
+            weight = select(goes_on, taken, 0.0)
+            red += weight * values[k, first_value]
+            green += weight * values[k, first_value + 1]
+            blue += weight * values[k, first_value + 2]
+            depth += weight * values[k, first_value + 3]
+            if not any_lane(transmittance > 0.0):
+                open_blocks &= ~(1 << block)
+                break
+        store(lines, line, transmittance)
+        store(lines, line + 1, red)
+        store(lines, line + 2, green)
+        store(lines, line + 3, blue)
+        store(lines, line + 4, depth)
+    return open_blocks
+
+
+@njit(**JIT)
+def block_size(block, top, left, height, width):
+    """Where the block's first pixel is in the image, and how many rows and columns are inside."""
+    y, x = top + block // BLOCKS_ACROSS * BLOCK, left + block % BLOCKS_ACROSS * BLOCK
+    return y, x, max(min(BLOCK, height - y), 0), max(min(BLOCK, width - x), 0)
+
+
+@njit(**JIT)
+def draw_tile(lines, top, left, background, color, depth, alpha):
+    """Copy the lines of a tile (see blend_chunk) to the image."""
+    red, green, blue = background[0], background[1], background[2]
+    for block in range(BLOCKS):
+        top_row, first_column, rows, columns = block_size(block, top, left, *depth.shape)
+        line = block * (1 + CHANNELS)
+        for row in range(rows):
+            y = top_row + row
+            for column in range(columns):
+                x, lane = first_column + column, row * BLOCK + column
+                transmittance = abs(lines[line, lane])
+                color[y, x, 0] = lines[line + 1, lane] + transmittance * red
+                color[y, x, 1] = lines[line + 2, lane] + transmittance * green
+                color[y, x, 2] = lines[line + 3, lane] + transmittance * blue
+                depth[y, x] = lines[line + 4, lane]
+                alpha[y, x] = ONE - transmittance
+
+
+@njit(parallel=True, **JIT)
+def blend(splats, values, first_value, bins, background, color, depth, alpha, touched):
+    """Draw color (H,W,3), depth (H,W) and alpha (H,W) float32, four channels, over an empty image.
+
+    `values` (M,C) float32 holds the channels from column `first_value`; splats are sorted by depth.
+    touched (E,) uint16 is filled with the blocks of each pair, as bits, as far as is needed.
+    """
+    tiles_x = tiles_across(depth.shape[1])
+    for tile in prange(bins.tile_start.shape[0] - 1):
+        if bins.tile_start[tile] == bins.tile_start[tile + 1]:
+            continue
+        top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
+        lines = new_lines(BLOCKS * (1 + CHANNELS))
+        lines[:] = 0
+        for block in range(BLOCKS):
+            lines[block * (1 + CHANNELS)] = 1
+        listed = np.empty(BLOCKS, np.int64)
+        pairs = np.empty((BLOCKS, CHUNK), np.int32)
+        open_blocks = ALL_BLOCKS
+        start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
+        for first in range(start, stop, CHUNK):
+            last = min(first + CHUNK, stop)
+            for pair in range(first, last):
+                touched[pair] = touched_blocks(splats[bins.splat[pair]], left, top)
+            list_chunk(touched, first, last, open_blocks, listed, pairs)
+            open_blocks = blend_chunk(
+                splats,
+                values,
+                first_value,
+                bins.splat,
+                pairs,
+                listed,
+                left,
+                top,
+                lines,
+                open_blocks,
+            )
+            if open_blocks == 0:
+                break
+        draw_tile(lines, top, left, background, color, depth, alpha)
+
+
+def pixel_moments() -> np.ndarray:
+    """For every pixel of a tile, block by block: 1, X, Y, X^2, XY, Y^2 and zeros, as lines."""
+    block, lane = np.divmod(np.arange(TILE**2), LANES)
+    x = block % BLOCKS_ACROSS * BLOCK + lane % BLOCK + 0.5 - MIDDLE
+    y = block // BLOCKS_ACROSS * BLOCK + lane // BLOCK + 0.5 - MIDDLE
+    lines = new_lines(TILE**2)
+    lines[:] = 0
+    lines[:, :MOMENTS] = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    return lines
+
+
+PIXEL_MOMENTS = pixel_moments()
+
+
+@njit(_nrt=False, **JIT)
+def weigh_block(
+    splats, values, first_value, tile_splats, pairs, listed, block, x, y, lines, weights
+):
+    """The g and w of a block's listed pairs in its 16 pixels: lines 2p and 2p + 1 of `weights`.
+
+    Six of `lines` for each block: its transmittance, what remains of F, and the gradients of its
+    four channels. Afterwards only the pairs are listed that came before every pixel had stopped.
+    """
+    pixel_x, pixel_y = lane_columns() + x, lane_rows() + y
+    line = block * (2 + CHANNELS)
+    transmittance, remaining = load(lines, line), load(lines, line + 1)
+    by_red, by_green = load(lines, line + 2), load(lines, line + 3)
+    by_blue, by_depth = load(lines, line + 4), load(lines, line + 5)
+    for position in range(listed[block]):
+        k = tile_splats[pairs[block, position]]
+        splat = splats[k]
+        power = log2_alpha(splat, pixel_x - splat.x, pixel_y - splat.y)
+        unlimited = exp2(larger(power, LOG2_MIN_ALPHA))
+        alpha = smaller(unlimited, MAX_ALPHA)
+        drawn = power >= LOG2_MIN_ALPHA
+        taken, goes_on, transmittance = pass_through(drawn, transmittance, alpha)
+        weight = select(goes_on, taken, 0.0)
+        by_weight = by_red * values[k, first_value] + by_green * values[k, first_value + 1]
+        by_weight += by_blue * values[k, first_value + 2] + by_depth * values[k, first_value + 3]
+        remaining = remaining - weight * by_weight
+        by_log_alpha = taken * by_weight - alpha * remaining * inverse(1.0 - alpha)
+        depends = goes_on & (unlimited < MAX_ALPHA)
+        store(weights, 2 * position, select(depends, by_log_alpha, 0.0))
+        store(weights, 2 * position + 1, weight)
+        if not any_lane(transmittance > 0.0):
+            listed[block] = position + 1
+            break
+    store(lines, line, transmittance)
+    store(lines, line + 1, remaining)
+
+
+@njit(_nrt=False, **JIT)
 def add_line(lines, index, row):
     store(lines, index, load(lines, index) + row)
 
 
-@njit(**JIT)
-def blend_splat(splat, left, top, lines, open_rows):
-    """Add a splat to the tile. Returns which rows, as bits, have pixels that have not stopped."""
-    a, b, c, _, first_dy = log2_alpha(splat, left, top)
-    for row in range(max(splat.first_row - top, 0), min(splat.last_row - top + 1, TILE)):
-        dy = first_dy + np.float32(row)
-        power = (b + a * dy) * dy + c
-        drawn = power >= LOG2_MIN_ALPHA
-        if not (open_rows >> row & 1 and any_lane(drawn)):
-            continue
-        alpha = exp2(power)
-        alpha = select(alpha < MAX_ALPHA, alpha, MAX_ALPHA)
-        weight, after = pass_through(drawn, load(lines, T + row), alpha)
-        store(lines, T + row, after)
-        add_line(lines, RED + row, weight * splat.red)
-        add_line(lines, GREEN + row, weight * splat.green)
-        add_line(lines, BLUE + row, weight * splat.blue)
-        add_line(lines, DEPTH + row, weight * splat.depth)
-        if not any_lane(after > 0.0):
-            open_rows &= ~(1 << row)
-    return open_rows
+@njit(_nrt=False, **JIT)
+def add_block(weights, pairs, listed, moments, block, channels, sums, first):
+    """Add the sums over a block's pixels to those of its listed pairs, lines `pair` - `first`.
 
-
-@njit(parallel=True, **JIT)
-def blend(splats, tile_start, tile_splats, background, color, depth, alpha):
-    """Fill color (H,W,3), depth (H,W) and alpha (H,W) float32.
-
-    `tile_start` and `tile_splats` are those of Bins, whose splats are sorted by depth.
+    weights: lines of g and w as `weigh_block` leaves them; moments: PIXEL_MOMENTS; channels: for
+    each pixel of the tile a line with the gradients of the channels after MOMENTS zeros. Four pairs
+    at a time, so that a line of `moments` is read once for all.
     """
-    height, width = depth.shape
-    tiles_x = (width + TILE - 1) // TILE
-    for tile in prange(tile_start.shape[0] - 1):
-        top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
-        lines = new_lines(REMAINING)
-        lines[T:RED] = 1
-        lines[RED:] = 0
-        open_rows = ALL_ROWS
-        for k in tile_splats[tile_start[tile] : tile_start[tile + 1]]:
-            open_rows = blend_splat(splats[k], left, top, lines, open_rows)
-            if open_rows == 0:
-                break
-        for row in range(min(TILE, height - top)):
-            for column in range(min(TILE, width - left)):
-                y, x = top + row, left + column
-                transmittance = abs(lines[T + row, column])
-                color[y, x, 0] = lines[RED + row, column] + transmittance * background[0]
-                color[y, x, 1] = lines[GREEN + row, column] + transmittance * background[1]
-                color[y, x, 2] = lines[BLUE + row, column] + transmittance * background[2]
-                depth[y, x] = lines[DEPTH + row, column]
-                alpha[y, x] = 1 - transmittance
+    count = listed[block]
+    for position in range(0, count, 4):
+        a, b, c, d = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
+        line = 2 * position
+        for pixel in range(LANES):
+            moment = load(moments, block * LANES + pixel)
+            a += moment * spread(weights, line, pixel)
+            b += moment * spread(weights, line + 2, pixel)
+            c += moment * spread(weights, line + 4, pixel)
+            d += moment * spread(weights, line + 6, pixel)
+            channel = load(channels, block * LANES + pixel)
+            a += channel * spread(weights, line + 1, pixel)
+            b += channel * spread(weights, line + 3, pixel)
+            c += channel * spread(weights, line + 5, pixel)
+            d += channel * spread(weights, line + 7, pixel)
+        add_line(sums, pairs[block, position] - first, a)
+        if position + 1 < count:
+            add_line(sums, pairs[block, position + 1] - first, b)
+        if position + 2 < count:
+            add_line(sums, pairs[block, position + 2] - first, c)
+        if position + 3 < count:
+            add_line(sums, pairs[block, position + 3] - first, d)
+
+
+@njit(_nrt=False, **JIT)
+def weigh_chunk(
+    splats, values, first_value, tile_splats, pairs, listed, left, top,
+    lines, open_blocks, moments, channels, weights, sums, first,
+):  # fmt: skip
+    """Sums of the listed pairs over the blocks. Returns which blocks have pixels that go on."""
+    sums[:] = 0
+    for block in range(BLOCKS):
+        if listed[block]:
+            x, y = block_corner(block, left, top)
+            weigh_block(
+                splats, values, first_value, tile_splats, pairs, listed, block, x, y, lines, weights
+            )
+            if not any_lane(load(lines, block * (2 + CHANNELS)) > 0.0):
+                open_blocks &= ~(1 << block)
+            add_block(weights, pairs, listed, moments, block, channels, sums, first)
+    return open_blocks
 
 
 @njit(**JIT)
-def blend_splat_backward(splat, left, top, lines, open_rows, gradient):
-    """Write the gradient of a splat, as far as this tile is concerned; returns the open rows."""
-    a, b, c, dx, first_dy = log2_alpha(splat, left, top)
-    # by_log_alpha times 1, dy and dy^2; those times dx follow at the end, dx being the same in
-    # every row
-    moment, moment_y, moment_yy = filled(0.0), filled(0.0), filled(0.0)
-    by_red, by_green, by_blue, by_depth = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
-    for row in range(max(splat.first_row - top, 0), min(splat.last_row - top + 1, TILE)):
-        dy = first_dy + np.float32(row)
-        power = (b + a * dy) * dy + c
-        drawn = power >= LOG2_MIN_ALPHA
-        if not (open_rows >> row & 1 and any_lane(drawn)):
-            continue
-        unlimited = exp2(power)
-        alpha = select(unlimited < MAX_ALPHA, unlimited, MAX_ALPHA)
-        before = load(lines, T + row)
-        weight, after = pass_through(drawn, before, alpha)
-        store(lines, T + row, after)
-        red, green = load(lines, RED + row), load(lines, GREEN + row)
-        blue, depth = load(lines, BLUE + row), load(lines, DEPTH + row)
-        value = red * splat.red + green * splat.green + blue * splat.blue + depth * splat.depth
-        remaining = load(lines, REMAINING + row) - weight * value
-        store(lines, REMAINING + row, remaining)
-        by_alpha = before * value - remaining / (1.0 - alpha)
-        depends = (weight > 0.0) & (unlimited < MAX_ALPHA)
-        by_log_alpha = select(depends, by_alpha * alpha, 0.0)
-        moment += by_log_alpha
-        moment_y += by_log_alpha * dy
-        moment_yy += by_log_alpha * (dy * dy)
-        by_red += weight * red
-        by_green += weight * green
-        by_blue += weight * blue
-        by_depth += weight * depth
-        if not any_lane(after > 0.0):
-            open_rows &= ~(1 << row)
-    sum_x, sum_y = total(moment * dx), total(moment_y)
-    gradient.x = splat.conic_xx * sum_x + splat.conic_xy * sum_y
-    gradient.y = splat.conic_xy * sum_x + splat.conic_yy * sum_y
-    gradient.conic_xx = -HALF * total(moment * dx * dx)
-    gradient.conic_xy = -total(moment_y * dx)
-    gradient.conic_yy = -HALF * total(moment_yy)
-    gradient.log_opacity = total(moment)
-    gradient.red, gradient.green, gradient.blue = total(by_red), total(by_green), total(by_blue)
-    gradient.depth = total(by_depth)
-    return open_rows
+def load_gradients(
+    tile_lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha
+):
+    """Fill a tile's lines (see weigh_block) and `channels` (see add_block)."""
+    tile_lines[:] = 0
+    channels[:] = 0
+    for block in range(BLOCKS):
+        top_row, first_column, rows, columns = block_size(block, top, left, *depth.shape)
+        line = block * (2 + CHANNELS)
+        tile_lines[line] = 1
+        for row in range(rows):
+            y = top_row + row
+            for column in range(columns):
+                x, lane = first_column + column, row * BLOCK + column
+                red, green, blue = by_color[y, x, 0], by_color[y, x, 1], by_color[y, x, 2]
+                tile_lines[line + 1, lane] = (
+                    color[y, x, 0] * red + color[y, x, 1] * green + color[y, x, 2] * blue
+                    + depth[y, x] * by_depth[y, x] + (alpha[y, x] - ONE) * by_alpha[y, x]
+                )  # fmt: skip
+                pixel = block * LANES + lane
+                tile_lines[line + 2, lane] = channels[pixel, MOMENTS] = red
+                tile_lines[line + 3, lane] = channels[pixel, MOMENTS + 1] = green
+                tile_lines[line + 4, lane] = channels[pixel, MOMENTS + 2] = blue
+                tile_lines[line + 5, lane] = channels[pixel, MOMENTS + 3] = by_depth[y, x]
 
 
 @njit(parallel=True, **JIT)
 def blend_backward(
-    splats, tile_start, tile_splats,
-    color, depth, alpha, by_color, by_depth, by_alpha, pair_gradients,
+    splats, values, first_value, bins, touched, moments,
+    color, depth, alpha, by_color, by_depth, by_alpha, slots,
 ):  # fmt: skip
-    """Fill `pair_gradients` (E,) SPLAT_GRADIENT, which must come as zeros, from the image and
-    the gradients of the loss by it."""
-    height, width = depth.shape
-    tiles_x = (width + TILE - 1) // TILE
-    for tile in prange(tile_start.shape[0] - 1):
-        top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
-        lines = new_lines(LINES)
-        lines[T:RED] = 1
-        lines[RED:] = 0
-        for row in range(min(TILE, height - top)):
-            for column in range(min(TILE, width - left)):
-                y, x = top + row, left + column
-                red, green, blue = by_color[y, x, 0], by_color[y, x, 1], by_color[y, x, 2]
-                lines[RED + row, column] = red
-                lines[GREEN + row, column] = green
-                lines[BLUE + row, column] = blue
-                lines[DEPTH + row, column] = by_depth[y, x]
-                lines[REMAINING + row, column] = (
-                    color[y, x, 0] * red + color[y, x, 1] * green + color[y, x, 2] * blue
-                    + depth[y, x] * by_depth[y, x] + (alpha[y, x] - 1) * by_alpha[y, x]
-                )  # fmt: skip
-        open_rows = ALL_ROWS
-        for pair in range(tile_start[tile], tile_start[tile + 1]):
-            open_rows = blend_splat_backward(
-                splats[tile_splats[pair]], left, top, lines, open_rows, pair_gradients[pair]
-            )
-            if open_rows == 0:
-                break
+    """Fill `slots`, for every pair, in the order of `slot_of`, a line with its sums, from four
+    channels of the image and the gradients of the loss by them and by alpha.
+    """
+    tiles_x = tiles_across(depth.shape[1])
+    for tile in prange(bins.tile_start.shape[0] - 1):
+        start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
+        if start == stop:
+            continue
+        tile_y, tile_x = tile // tiles_x, tile % tiles_x
+        top, left = tile_y * TILE, tile_x * TILE
+        lines, channels = new_lines(BLOCKS * (2 + CHANNELS)), new_lines(TILE**2)
+        load_gradients(
+            lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha
+        )
+        listed = np.empty(BLOCKS, np.int64)
+        pairs = np.empty((BLOCKS, CHUNK), np.int32)
+        weights, sums = new_lines(2 * CHUNK), new_lines(CHUNK)
+        open_blocks = ALL_BLOCKS
+        for first in range(start, stop, CHUNK):
+            last = min(first + CHUNK, stop)
+            list_chunk(touched, first, last, open_blocks, listed, pairs)
+            open_blocks = weigh_chunk(
+                splats, values, first_value, bins.splat, pairs, listed, left, top,
+                lines, open_blocks, moments, channels, weights, sums, first,
+            )  # fmt: skip
+            for pair in range(first, last):
+                k = bins.splat[pair]
+                slot = slot_of(splats[k], bins.splat_start[k], tile_x, tile_y)
+                store(slots, slot, load(sums, pair - first))
 
 
 @njit(parallel=True, **JIT)
-def sum_by_splat(splat_start, pair, pair_gradients, gradients):
-    """Fill `gradients` (M,10) with the sums over the tiles of each splat, in a fixed order."""
-    for k in prange(gradients.shape[0]):
-        gradients[k] = 0
-        for position in range(splat_start[k], splat_start[k + 1]):
-            for value in range(gradients.shape[1]):
-                gradients[k, value] += pair_gradients[pair[position], value]
+def sum_by_splat(splats, splat_start, slots, moments, by_values, first_value):
+    """Sum the slots of each splat, in a fixed order.
+
+    Adds to `moments` (M,6) float64, the sums of g times 1, dx, dy, dx^2, dx dy, dy^2 around the
+    centre of the splat, and fills four columns of `by_values` (M,C) from `first_value`.
+    """
+    for k in prange(splats.shape[0]):
+        splat = splats[k]
+        slot = splat_start[k]
+        channels = np.zeros(CHANNELS)
+        for tile_y in range(splat.first_row // TILE, splat.last_row // TILE + 1):
+            for tile_x in range(splat.first_column // TILE, splat.last_column // TILE + 1):
+                sums = slots[slot]
+                slot += 1
+                x, y = (
+                    tile_x * TILE + MIDDLE - float(splat.x),
+                    tile_y * TILE + MIDDLE - float(splat.y),
+                )
+                one, by_x, by_y = float(sums[0]), float(sums[1]), float(sums[2])
+                moments[k, 0] += one
+                moments[k, 1] += by_x + x * one
+                moments[k, 2] += by_y + y * one
+                moments[k, 3] += sums[3] + 2 * x * by_x + x * x * one
+                moments[k, 4] += sums[4] + x * by_y + y * by_x + x * y * one
+                moments[k, 5] += sums[5] + 2 * y * by_y + y * y * one
+                for channel in range(CHANNELS):
+                    channels[channel] += sums[MOMENTS + channel]
+        for channel in range(CHANNELS):
+            by_values[k, first_value + channel] = channels[channel]

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from d3talker import settings as stage_settings
+from d3talker.backends import BACKENDS, DEFAULT
 from d3talker.cli import InputError
 from d3talker.train.settings import (
     AdaptSettings,
@@ -53,9 +55,45 @@ def check(config: dict) -> None:
         raise ConfigProblem("the configuration is wrong:\n" + "\n".join(f"  {p}" for p in problems))
 
 
+def backends(config: dict) -> dict[str, str]:
+    """The chosen backend of every key of `backends`."""
+    return {key: config["backends"].get(key) or DEFAULT for key in BACKENDS}
+
+
+def training_environment(config: dict) -> str:
+    """The environment of the stages that train and render: gpu if a backend needs its packages."""
+    needed = [BACKENDS[key][name] for key, name in backends(config).items()]
+    return "gpu" if any(needed) else "torch"
+
+
+def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
+    """Raise ConfigProblem if a chosen backend lacks something in the environment of `python`.
+
+    Without `jobs_run_here` only packages are looked for, since the GPU is in another machine.
+    """
+    if training_environment(config) == "torch":
+        return
+    if not python.is_file():
+        chosen = ", ".join(f"{key}: {name}" for key, name in backends(config).items())
+        raise ConfigProblem(
+            f"backends ({chosen}): the environment for GPUs is not there ({python}); make it as"
+            " envs/gpu.txt says, or use the image of containers/gpu.def"
+        )
+    command = [str(python), "-m", "d3talker.backends"]
+    command += [] if jobs_run_here else ["--gpu-elsewhere"]
+    command += [f"{key}={name}" for key, name in backends(config).items()]
+    answer = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
+
+
 def _wrong_choices(config: dict) -> list[str]:
     """Names in `config` that refer to something it does not define."""
     problems = []
+    for key, name in backends(config).items():
+        if name not in BACKENDS[key]:
+            known = ", ".join(BACKENDS[key])
+            problems.append(f"backends.{key}: there is no backend '{name}'; known: {known}")
     if config["preset"] not in config["presets"]:
         known = ", ".join(config["presets"])
         problems.append(f"preset: there is no preset '{config['preset']}'; known: {known}")

@@ -43,11 +43,22 @@ class TriPlaneEncoder(torch.nn.Module):
         sizes = np.tile(entries, len(PLANES))
         self.offsets = np.concatenate([[0], np.cumsum(sizes)])  # grids plane by plane
         self.table = torch.nn.Parameter(torch.empty(int(self.offsets[-1])).uniform_(-1e-4, 1e-4))
+        self.encode = encode_cpu  # `use_encoding` of backends.py sets another
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, 3 levels), plane by plane, of points x (N,3), m. Both float32."""
-        coordinates = ((x + self.bound) / (2 * self.bound)).t()
-        return _LookUp.apply(coordinates, self.table, self).t()
+        return self.encode(self, x)
+
+
+def encode_cpu(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
+    """Features of x (N,3) by compiled kernels, on the CPU."""
+    coordinates = ((x + encoder.bound) / (2 * encoder.bound)).t()
+    return _LookUp.apply(coordinates, encoder.table, encoder).t()
+
+
+def encode_torch(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
+    """Features of x (N,3) in plain torch, on the device of x and the table."""
+    return encode_reference(encoder, x, encoder.table)
 
 
 class _LookUp(torch.autograd.Function):
@@ -79,7 +90,7 @@ class _LookUp(torch.autograd.Function):
 
 
 def encode_reference(encoder: TriPlaneEncoder, x: torch.Tensor, table: torch.Tensor):
-    """The encoding of x (N,3) with the entries `table` in plain torch, of any dtype, for tests."""
+    """The encoding of x (N,3) with the entries `table` in plain torch, of any dtype."""
     unit = (x + encoder.bound) / (2 * encoder.bound)
     levels = len(encoder.scales)
     features = []

@@ -6,6 +6,7 @@ import torch
 
 from d3talker import artifacts
 from d3talker.avatar import Drive
+from d3talker.backends import BACKENDS, DEFAULT
 from d3talker.cli import InputError
 from d3talker.split import train_range
 from d3talker.train.scene import SceneFiles
@@ -29,6 +30,14 @@ def add_scene_arguments(parser: argparse.ArgumentParser, many: bool = False) -> 
 def add_drive_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """Add the options of DRIVE."""
     _add(parser, DRIVE, many)
+
+
+def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --rasterizer and --encoding, a name of d3talker/backends.py each; `cpu` by default."""
+    for key, known in BACKENDS.items():
+        parser.add_argument(
+            f"--{key}", default=DEFAULT, choices=list(known), help=f"{key} backend (%(default)s)"
+        )
 
 
 def _add(parser: argparse.ArgumentParser, options: dict[str, str], many: bool) -> None:

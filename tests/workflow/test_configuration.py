@@ -1,6 +1,8 @@
 """The configuration's check and the order in which settings override each other."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +70,29 @@ def test_a_setting_that_no_stage_knows_is_found_before_anything_runs(config):
 def test_both_presets_hold_settings_that_the_stages_know(config):
     for preset in config["presets"]:
         configuration.check(config | {"preset": preset})
+
+
+def test_no_backend_is_checked_and_no_process_started_by_default(config, tmp_path):
+    assert configuration.backends(config) == {"rasterizer": "cpu", "encoding": "cpu"}
+    assert configuration.training_environment(config) == "torch"
+    configuration.check_backends(config, tmp_path / "no-python", jobs_run_here=True)
+
+
+def test_an_unknown_backend_lists_the_known(config):
+    config["backends"]["rasterizer"] = "fast"
+    with pytest.raises(configuration.ConfigProblem, match=r"backends\.rasterizer.*'fast'; known: "):
+        configuration.check(config)
+
+
+def test_a_gpu_backend_without_its_environment_says_how_to_make_it(config, tmp_path):
+    config["backends"]["rasterizer"] = "gsplat"
+    assert configuration.training_environment(config) == "gpu"
+    with pytest.raises(configuration.ConfigProblem, match=r"rasterizer: gsplat.*envs/gpu\.txt"):
+        configuration.check_backends(config, tmp_path / "python", jobs_run_here=True)
+
+
+def test_a_gpu_backend_whose_package_is_missing_names_its_key(config):
+    config["backends"]["encoding"] = "tinycudann"
+    here = Path(sys.executable)  # the workflow's environment has no tinycudann
+    with pytest.raises(configuration.ConfigProblem, match=r"backends\.encoding: 'tinycudann'.*gpu"):
+        configuration.check_backends(config, here, jobs_run_here=False)

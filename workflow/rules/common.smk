@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -12,8 +13,12 @@ sys.path.insert(0, workflow.basedir)
 
 from workflow import configuration, people
 
+GPU_PYTHON = Path(workflow.basedir, ".envs", "gpu", "bin", "python")
+
 try:
     configuration.check(config)
+    if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
+        configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
     CAST = people.gather(config)
 except (configuration.ConfigProblem, people.NameProblem) as problem:
     raise WorkflowError(str(problem))

@@ -1,0 +1,34 @@
+"""The rasterizers that can stand in for each other. tests/unit/test_backends.py is their contract.
+
+| name | is | needs |
+|---|---|---|
+| cpu | rasterize.py, compiled, multi-threaded | nothing; the default |
+| reference | reference.py, plain torch, any device; small images only | nothing |
+| gsplat | gsplat_backend.py | gsplat, CUDA |
+| diff_gaussian_rasterization | diff_gaussian_backend.py | diff_gauss, CUDA |
+"""
+
+from collections.abc import Callable
+
+from d3talker.backends import BACKENDS, missing, require
+from d3talker.splat.rasterize import Rendering
+
+
+def available() -> dict[str, str | None]:
+    """Every backend by name: None if it can run here, else why not and how to get it."""
+    return {name: missing("rasterizer", name) for name in BACKENDS["rasterizer"]}
+
+
+def rasterizer(name: str) -> Callable[..., Rendering]:
+    """The function `rasterize` of backend `name`. Raises InputError if it cannot run here."""
+    require("rasterizer", name)
+    match name:
+        case "cpu":
+            from d3talker.splat.rasterize import rasterize
+        case "reference":
+            from d3talker.splat.reference import rasterize_reference as rasterize
+        case "gsplat":
+            from d3talker.splat.gsplat_backend import rasterize
+        case "diff_gaussian_rasterization":
+            from d3talker.splat.diff_gaussian_backend import rasterize
+    return rasterize

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 from d3talker.fields.encoding_kernels import (
+    PARTS,
     PLANES,
-    coordinate_gradient,
+    level_lines,
     look_up,
+    point_gradient,
     table_gradient,
 )
 
@@ -42,6 +44,7 @@ class TriPlaneEncoder(torch.nn.Module):
         entries = -(-(self.widths.astype(np.int64) ** 2) // 8) * 8  # as torch-ngp rounds them up
         sizes = np.tile(entries, len(PLANES))
         self.offsets = np.concatenate([[0], np.cumsum(sizes)])  # grids plane by plane
+        self.lines = level_lines(self.scales, self.widths, self.offsets)
         self.table = torch.nn.Parameter(torch.empty(int(self.offsets[-1])).uniform_(-1e-4, 1e-4))
         self.encode = encode_cpu  # `use_encoding` of backends.py sets another
 
@@ -52,8 +55,7 @@ class TriPlaneEncoder(torch.nn.Module):
 
 def encode_cpu(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
     """Features of x (N,3) by compiled kernels, on the CPU."""
-    coordinates = ((x + encoder.bound) / (2 * encoder.bound)).t()
-    return _LookUp.apply(coordinates, encoder.table, encoder).t()
+    return _LookUp.apply(x, encoder.table, encoder)
 
 
 def encode_torch(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
@@ -63,30 +65,32 @@ def encode_torch(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
 
 class _LookUp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, coordinates, table, encoder):
-        coordinates = coordinates.contiguous()
-        features = torch.empty(encoder.features, coordinates.shape[1])
+    def forward(ctx, x, table, encoder):
+        x = x.detach().contiguous()
+        features = torch.empty(len(x), encoder.features)
         look_up(
-            coordinates.detach().numpy(), table.detach().numpy(),
-            encoder.offsets, encoder.scales, encoder.widths, features.numpy(),
+            x.numpy(), np.float32(encoder.bound), table.detach().numpy(), encoder.lines,
+            len(encoder.scales), features.numpy(),
         )  # fmt: skip
-        ctx.save_for_backward(coordinates, table)
+        ctx.save_for_backward(x, table)
         ctx.encoder = encoder
         return features
 
     @staticmethod
     def backward(ctx, by_features):
-        coordinates, table = (tensor.detach().numpy() for tensor in ctx.saved_tensors)
-        grids = ctx.encoder.offsets, ctx.encoder.scales, ctx.encoder.widths
+        x, table = (tensor.detach().numpy() for tensor in ctx.saved_tensors)
+        encoder = ctx.encoder
+        bound, levels = np.float32(encoder.bound), len(encoder.scales)
         by_features = by_features.contiguous().numpy()
-        by_coordinates = by_table = None
+        by_x = by_table = None
         if ctx.needs_input_grad[0]:
-            by_coordinates = torch.zeros(coordinates.shape)
-            coordinate_gradient(coordinates, table, by_features, *grids, by_coordinates.numpy())
+            by_x = torch.empty(x.shape)
+            point_gradient(x, bound, table, encoder.lines, levels, by_features, by_x.numpy())
         if ctx.needs_input_grad[1]:
-            by_table = torch.zeros(table.shape)
-            table_gradient(coordinates, by_features, *grids, by_table.numpy())
-        return by_coordinates, by_table, None
+            by_parts = torch.zeros(PARTS, len(table))
+            table_gradient(x, bound, encoder.lines, levels, by_features, by_parts.numpy())
+            by_table = by_parts.sum(dim=0)
+        return by_x, by_table, None
 
 
 def encode_reference(encoder: TriPlaneEncoder, x: torch.Tensor, table: torch.Tensor):

@@ -26,6 +26,7 @@ from numba.extending import intrinsic, models, register_model
 from d3talker.compiled import JIT
 
 LANES = 16
+_HAS_AVX512 = get_host_cpu_features().get("avx512f", False)
 _BYTES = 4 * LANES
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
@@ -242,7 +243,7 @@ def load(typing_context, lines, index):
     """Line `index` of an array made by `new_lines`, as a row."""
 
     def emit(context, builder, sig, args):
-        return builder.load(_line_pointer(context, builder, sig.args[0], *args), align=_BYTES)
+        return builder.load(_line_pointer(context, builder, sig.args[0], *args), align=4)
 
     return Row(lines, types.int64), emit
 
@@ -254,13 +255,10 @@ def store(typing_context, lines, index, row):
     def emit(context, builder, sig, args):
         lines, index, row = args
         pointer = _line_pointer(context, builder, sig.args[0], lines, index)
-        builder.store(row, pointer, align=_BYTES)
+        builder.store(row, pointer, align=4)
         return context.get_dummy_value()
 
     return types.void(lines, types.int64, Row), emit
-
-
-_HAS_AVX512 = get_host_cpu_features().get("avx512f", False)
 
 
 @intrinsic
@@ -297,18 +295,169 @@ def negative(typing_context, row):
     return Row(row), emit
 
 
+def _place(context, builder, array_type, array, line, column):
+    """Pointer to 16 numbers of a C-contiguous array (m,n) float32."""
+    struct = context.make_array(array_type)(context, builder, array)
+    columns = builder.extract_value(struct.shape, 1)
+    position = builder.add(builder.mul(line, columns), column)
+    return builder.bitcast(builder.gep(struct.data, [position]), _FLOATS.as_pointer())
+
+
 @intrinsic
-def spread(typing_context, lines, index, lane):
-    """The number in one lane of a line, repeated 16 times."""
+def load_at(typing_context, array, line, column):
+    """Sixteen neighbours in a line of a C-contiguous array (m,n) float32, from any column."""
 
     def emit(context, builder, sig, args):
-        lines, index, lane = args
-        data = context.make_array(sig.args[0])(context, builder, lines).data
-        position = builder.add(builder.mul(index, ir.IntType(64)(LANES)), lane)
-        number = builder.load(builder.gep(data, [position]))
-        return _as_row(context, builder, number, types.float32)
+        return builder.load(_place(context, builder, sig.args[0], *args), align=4)
 
-    return Row(lines, types.int64, types.int64), emit
+    return Row(array, types.int64, types.int64), emit
+
+
+@intrinsic
+def store_at(typing_context, array, line, column, row):
+    """Write a row into a line of a C-contiguous array (m,n) float32, from any column."""
+
+    def emit(context, builder, sig, args):
+        builder.store(args[3], _place(context, builder, sig.args[0], *args[:3]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, Row), emit
+
+
+def _first_lanes(builder, count):
+    """The mask that is true in the first `count` lanes."""
+    count = builder.trunc(count, ir.IntType(32))
+    one = builder.insert_element(ir.Constant(_INTS, ir.Undefined), count, ir.IntType(32)(0))
+    counts = builder.shuffle_vector(one, one, ir.Constant(_INTS, [0] * LANES))
+    return builder.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), counts)
+
+
+@intrinsic
+def load_first(typing_context, array, line, column, count):
+    """`load_at` of `count` numbers; the other lanes are 0."""
+
+    def emit(context, builder, sig, args):
+        pointer = _place(context, builder, sig.args[0], *args[:3])
+        kind = ir.FunctionType(_FLOATS, [pointer.type, ir.IntType(32), _BITS, _FLOATS])
+        name = "llvm.masked.load.v16f32.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        mask, nothing = _first_lanes(builder, args[3]), ir.Constant(_FLOATS, [0.0] * LANES)
+        return builder.call(function, [pointer, ir.IntType(32)(4), mask, nothing])
+
+    return Row(array, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
+def store_first(typing_context, array, line, column, row, count):
+    """Write the first `count` lanes of a row into a line of a C-contiguous array (m,n) float32."""
+
+    def emit(context, builder, sig, args):
+        pointer = _place(context, builder, sig.args[0], *args[:3])
+        mask = _first_lanes(builder, args[4])
+        kind = ir.FunctionType(ir.VoidType(), [_FLOATS, pointer.type, ir.IntType(32), _BITS])
+        name = "llvm.masked.store.v16f32.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        builder.call(function, [args[3], pointer, ir.IntType(32)(4), mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, Row, types.int64), emit
+
+
+@intrinsic
+def whole(typing_context, row):
+    """The largest whole number not above, lane by lane."""
+
+    def emit(context, builder, sig, args):
+        kind = ir.FunctionType(_FLOATS, [_FLOATS])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.floor.v16f32")
+        return builder.call(function, args)
+
+    return Row(row), emit
+
+
+@intrinsic
+def total(typing_context, row):
+    """Sum of the 16 numbers, always in the same order."""
+
+    def emit(context, builder, sig, args):
+        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _FLOATS])
+        name = "llvm.vector.reduce.fadd.v16f32"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [ir.FloatType()(0.0), args[0]], fastmath=("reassoc",))
+
+    return types.float32(row), emit
+
+
+@intrinsic
+def gather(typing_context, flat, index):
+    """Numbers of an array (n,) float32 at 16 places, whole numbers below 2^24."""
+
+    def emit(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        index = builder.fptosi(args[1], _INTS)
+        if _HAS_AVX512:
+            name = "llvm.x86.avx512.mask.gather.dps.512"
+            kind = ir.FunctionType(_FLOATS, [_FLOATS, data.type, _INTS, _BITS, ir.IntType(32)])
+            function = cgutils.get_or_insert_function(builder.module, kind, name)
+            nothing = ir.Constant(_FLOATS, [0.0] * LANES)
+            everywhere = ir.Constant(_BITS, [True] * LANES)
+            return builder.call(function, [nothing, data, index, everywhere, ir.IntType(32)(4)])
+        row = ir.Constant(_FLOATS, ir.Undefined)
+        for lane in range(LANES):
+            place = builder.sext(builder.extract_element(index, ir.IntType(32)(lane)), ir.IntType(64))
+            row = builder.insert_element(row, builder.load(builder.gep(data, [place])), ir.IntType(32)(lane))
+        return row
+
+    return Row(flat, Row), emit
+
+
+def _define_spread(count, doc):
+    """A function that loads `count` neighbours of a line and repeats them to fill a row."""
+
+    def spread(typing_context, lines, index, lane):
+        def emit(context, builder, sig, args):
+            lines, index, lane = args
+            data = context.make_array(sig.args[0])(context, builder, lines).data
+            position = builder.add(builder.mul(index, ir.IntType(64)(LANES)), lane)
+            some = ir.VectorType(ir.FloatType(), count)
+            pointer = builder.bitcast(builder.gep(data, [position]), some.as_pointer())
+            part = builder.load(pointer, align=4)
+            return builder.shuffle_vector(part, part, ir.Constant(_INTS, [*range(count)] * (LANES // count)))
+
+        return Row(lines, types.int64, types.int64), emit
+
+    spread.__doc__ = doc
+    return intrinsic(spread)
+
+
+spread2 = _define_spread(2, "Two neighbours in a line, repeated 8 times.")
+spread4 = _define_spread(4, "Four neighbours in a line, repeated 4 times.")
+
+
+def _define_shuffle(order, doc):
+    """A function that picks lanes of two rows; 16 and more are those of the second."""
+
+    def shuffle(typing_context, a, b):
+        def emit(context, builder, sig, args):
+            return builder.shuffle_vector(*args, ir.Constant(_INTS, order))
+
+        return Row(Row, Row), emit
+
+    shuffle.__doc__ = doc
+    return intrinsic(shuffle)
+
+
+_pairs = [lane for pair in zip(range(LANES), range(LANES, 2 * LANES), strict=True) for lane in pair]
+first_pairs = _define_shuffle(_pairs[:LANES], "a0, b0, a1, b1, ... a7, b7.")
+last_pairs = _define_shuffle(_pairs[LANES:], "a8, b8, a9, b9, ... a15, b15.")
+
+
+def define_pick(order, doc):
+    """A function of two rows that picks the lanes `order`, 16 and more of the second row.
+
+    The lanes after those of `order` hold anything.
+    """
+    return _define_shuffle([*order, *[0] * (LANES - len(order))], doc)
 
 
 @njit(**JIT)

@@ -34,19 +34,23 @@ from d3talker.splat.simd import (
     LANES,
     any_lane,
     bits,
+    define_pick,
     exp2,
     filled,
+    first_pairs,
     inverse,
     lane_columns,
     lane_rows,
     larger,
+    last_pairs,
     load,
     lowest_bit,
     negative,
     new_lines,
     select,
     smaller,
-    spread,
+    spread2,
+    spread4,
     store,
 )
 
@@ -234,17 +238,28 @@ def blend(splats, values, first_value, bins, background, color, depth, alpha, to
 
 
 def pixel_moments() -> np.ndarray:
-    """For every pixel of a tile, block by block: 1, X, Y, X^2, XY, Y^2 and zeros, as lines."""
+    """For every pixel of a tile, block by block: 1, X, Y, X^2, XY, Y^2, each twice, as lines."""
     block, lane = np.divmod(np.arange(TILE**2), LANES)
     x = block % BLOCKS_ACROSS * BLOCK + lane % BLOCK + 0.5 - MIDDLE
     y = block // BLOCKS_ACROSS * BLOCK + lane // BLOCK + 0.5 - MIDDLE
     lines = new_lines(TILE**2)
     lines[:] = 0
-    lines[:, :MOMENTS] = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    moments = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    lines[:, : 2 * MOMENTS] = moments.repeat(2, axis=1)
     return lines
 
 
 PIXEL_MOMENTS = pixel_moments()
+
+# The sums of one pair, MOMENTS and CHANNELS, from the rows of two and of four pairs (`add_group`).
+_MOMENT_LANES, _CHANNEL_LANES = range(0, 2 * MOMENTS, 2), range(LANES, 2 * LANES, CHANNELS)
+pick_first, pick_second, pick_third, pick_fourth = (
+    define_pick(
+        [*(lane + pair % 2 for lane in _MOMENT_LANES), *(lane + pair for lane in _CHANNEL_LANES)],
+        f"Sums of pair {pair} of four.",
+    )
+    for pair in range(4)
+)
 
 
 @njit(_nrt=False, **JIT)
@@ -285,6 +300,27 @@ def weigh_block(
 
 
 @njit(_nrt=False, **JIT)
+def interleave(weights, listed):
+    """Reorder the lines of each four pairs a to d, so that the g of a and b, the g of c and d, and
+    the w of all four stand side by side for each pixel: two, two and four lines."""
+    for line in range(0, 2 * listed, 8):
+        a, b = load(weights, line), load(weights, line + 2)
+        c, d = load(weights, line + 4), load(weights, line + 6)
+        wa, wb = load(weights, line + 1), load(weights, line + 3)
+        wc, wd = load(weights, line + 5), load(weights, line + 7)
+        store(weights, line, first_pairs(a, b))
+        store(weights, line + 1, last_pairs(a, b))
+        store(weights, line + 2, first_pairs(c, d))
+        store(weights, line + 3, last_pairs(c, d))
+        a_c, b_d = first_pairs(wa, wc), first_pairs(wb, wd)
+        store(weights, line + 4, first_pairs(a_c, b_d))
+        store(weights, line + 5, last_pairs(a_c, b_d))
+        a_c, b_d = last_pairs(wa, wc), last_pairs(wb, wd)
+        store(weights, line + 6, first_pairs(a_c, b_d))
+        store(weights, line + 7, last_pairs(a_c, b_d))
+
+
+@njit(_nrt=False, **JIT)
 def add_line(lines, index, row):
     store(lines, index, load(lines, index) + row)
 
@@ -293,32 +329,25 @@ def add_line(lines, index, row):
 def add_block(weights, pairs, listed, moments, block, channels, sums, first):
     """Add the sums over a block's pixels to those of its listed pairs, lines `pair` - `first`.
 
-    weights: lines of g and w as `weigh_block` leaves them; moments: PIXEL_MOMENTS; channels: for
-    each pixel of the tile a line with the gradients of the channels after MOMENTS zeros. Four pairs
-    at a time, so that a line of `moments` is read once for all.
+    weights: lines as `interleave` leaves them; moments: PIXEL_MOMENTS; channels: for each pixel of
+    the tile a line with the gradients of the channels, each four times.
     """
-    count = listed[block]
-    for position in range(0, count, 4):
-        a, b, c, d = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
+    for position in range(0, listed, 4):
+        a_b, c_d, all_four = filled(0.0), filled(0.0), filled(0.0)
         line = 2 * position
         for pixel in range(LANES):
             moment = load(moments, block * LANES + pixel)
-            a += moment * spread(weights, line, pixel)
-            b += moment * spread(weights, line + 2, pixel)
-            c += moment * spread(weights, line + 4, pixel)
-            d += moment * spread(weights, line + 6, pixel)
+            a_b += moment * spread2(weights, line, 2 * pixel)
+            c_d += moment * spread2(weights, line + 2, 2 * pixel)
             channel = load(channels, block * LANES + pixel)
-            a += channel * spread(weights, line + 1, pixel)
-            b += channel * spread(weights, line + 3, pixel)
-            c += channel * spread(weights, line + 5, pixel)
-            d += channel * spread(weights, line + 7, pixel)
-        add_line(sums, pairs[block, position] - first, a)
-        if position + 1 < count:
-            add_line(sums, pairs[block, position + 1] - first, b)
-        if position + 2 < count:
-            add_line(sums, pairs[block, position + 2] - first, c)
-        if position + 3 < count:
-            add_line(sums, pairs[block, position + 3] - first, d)
+            all_four += channel * spread4(weights, line + 4, 4 * pixel)
+        add_line(sums, pairs[block, position] - first, pick_first(a_b, all_four))
+        if position + 1 < listed:
+            add_line(sums, pairs[block, position + 1] - first, pick_second(a_b, all_four))
+        if position + 2 < listed:
+            add_line(sums, pairs[block, position + 2] - first, pick_third(c_d, all_four))
+        if position + 3 < listed:
+            add_line(sums, pairs[block, position + 3] - first, pick_fourth(c_d, all_four))
 
 
 @njit(_nrt=False, **JIT)
@@ -336,7 +365,8 @@ def weigh_chunk(
             )
             if not any_lane(load(lines, block * (2 + CHANNELS)) > 0.0):
                 open_blocks &= ~(1 << block)
-            add_block(weights, pairs, listed, moments, block, channels, sums, first)
+            interleave(weights, listed[block])
+            add_block(weights, pairs, listed[block], moments, block, channels, sums, first)
     return open_blocks
 
 
@@ -361,10 +391,15 @@ def load_gradients(
                     + depth[y, x] * by_depth[y, x] + (alpha[y, x] - ONE) * by_alpha[y, x]
                 )  # fmt: skip
                 pixel = block * LANES + lane
-                tile_lines[line + 2, lane] = channels[pixel, MOMENTS] = red
-                tile_lines[line + 3, lane] = channels[pixel, MOMENTS + 1] = green
-                tile_lines[line + 4, lane] = channels[pixel, MOMENTS + 2] = blue
-                tile_lines[line + 5, lane] = channels[pixel, MOMENTS + 3] = by_depth[y, x]
+                tile_lines[line + 2, lane] = red
+                tile_lines[line + 3, lane] = green
+                tile_lines[line + 4, lane] = blue
+                tile_lines[line + 5, lane] = by_depth[y, x]
+                for pair in range(4):
+                    channels[pixel, pair] = red
+                    channels[pixel, 4 + pair] = green
+                    channels[pixel, 8 + pair] = blue
+                    channels[pixel, 12 + pair] = by_depth[y, x]
 
 
 @njit(parallel=True, **JIT)

@@ -7,13 +7,24 @@ import torch
 from numba import njit, prange
 
 from d3talker.compiled import JIT
+from d3talker.splat.simd import (
+    LANES,
+    filled,
+    inverse,
+    lane_columns,
+    lane_rows,
+    larger,
+    load_at,
+    select,
+    store_at,
+)
 
 DSSIM_WEIGHT = 0.2
 C1, C2 = np.float32(0.01**2), np.float32(0.03**2)  # of SSIM, for images in [0,1]
 REACH = 5  # px, from the centre to the edge of the window
 SIGMA = 1.5  # px
 CHANNELS = 3
-ONE, TWO = np.float32(1), np.float32(2)
+ONE, TWO, FOUR = np.float32(1), np.float32(2), np.float32(4)
 
 _window = np.array([math.exp(-(k**2) / (2 * SIGMA**2)) for k in range(-REACH, REACH + 1)])
 WINDOW = (_window / _window.sum()).astype(np.float32)
@@ -52,17 +63,19 @@ def l1_dssim_reference(
 class _L1DSSIM(torch.autograd.Function):
     @staticmethod
     def forward(ctx, image, target, dssim_weight):
-        height = image.shape[0]
-        a = image.detach().contiguous().numpy().reshape(height, -1)
-        b = target.detach().contiguous().numpy().reshape(height, -1)
-        moments = np.empty((5, *a.shape), np.float32)
-        by_moments = np.empty((3, *a.shape), np.float32)
-        difference, ssim, gradient = (np.empty_like(a) for _ in range(3))
-        fill_moments(a, b, moments, difference)
-        fill_ssim(moments, ssim, by_moments)
-        fill_gradient(a, b, by_moments, np.float32(dssim_weight), gradient)
-        ctx.save_for_backward(torch.from_numpy(gradient).view(image.shape))
-        return image.new_tensor(difference.mean() + dssim_weight * (1 - ssim.mean()))
+        a, b = padded(image), padded(target)
+        height, length = image.shape[0], image.shape[1] * CHANNELS
+        gradient = torch.empty(image.shape)
+        by_moments = [np.zeros_like(a) for _ in range(3)]
+        difference, ssim = np.zeros((2, height, LANES), np.float32)
+        fill_ssim(a, b, length, *by_moments, difference, ssim)
+        lines = gradient.numpy().reshape(height, length)
+        fill_gradient(a, b, *by_moments, np.float32(dssim_weight), lines)
+        ctx.save_for_backward(gradient)
+        l1, similarity = (
+            part.sum(dtype=np.float64) / (height * length) for part in (difference, ssim)
+        )
+        return image.new_tensor(l1 + dssim_weight * (1 - similarity))
 
     @staticmethod
     def backward(ctx, by_loss):
@@ -70,77 +83,118 @@ class _L1DSSIM(torch.autograd.Function):
         return by_loss * gradient, None, None
 
 
-# Kernels. A row of an image is one line of W x 3 numbers, the channels of a pixel side by side.
+def padded(image: torch.Tensor) -> np.ndarray:
+    """An image (H,W,3) with zeros around, its lines in the columns from LANES: float32."""
+    height, width, _ = image.shape
+    lines = -(-width * CHANNELS // LANES)
+    array = np.zeros((height + 2 * REACH, (lines + 2) * LANES), np.float32)
+    inside = array[REACH : REACH + height, LANES : LANES + width * CHANNELS]
+    inside[:] = image.detach().reshape(height, -1).numpy()
+    return array
 
 
-@njit(**JIT)
-def blurred_row(image, y, out):
-    """Row y of the image (H, 3W) after the window, into `out` (3W,)."""
-    height, length = image.shape
-    margin = REACH * CHANNELS
-    padded = np.zeros(length + 2 * margin, np.float32)
-    down = padded[margin : margin + length]
-    for row in range(max(y - REACH, 0), min(y + REACH + 1, height)):
-        weight = WINDOW[row - y + REACH]
-        source = image[row]
-        for i in range(length):
-            down[i] += weight * source[i]
-    out[:] = 0
+# Kernels. A line of a padded image holds the channels of a pixel side by side, 16 numbers at once.
+
+
+@njit(_nrt=False, **JIT)
+def blurred_down(lines, y, x):
+    """The window down 16 columns of `lines` (m,n), from line y to y + 2 REACH."""
+    total = filled(0.0)
     for k in range(2 * REACH + 1):
-        weight = WINDOW[k]
-        source = padded[k * CHANNELS : k * CHANNELS + length]
-        for i in range(length):
-            out[i] += weight * source[i]
+        total += load_at(lines, y + k, x) * WINDOW[k]
+    return total
+
+
+@njit(_nrt=False, **JIT)
+def blurred_along(lines, y, x):
+    """The window along 16 places of line y."""
+    total = filled(0.0)
+    for k in range(2 * REACH + 1):
+        total += load_at(lines, y, x + (k - REACH) * CHANNELS) * WINDOW[k]
+    return total
+
+
+@njit(_nrt=False, **JIT)
+def moments_down(a, b, y, moments):
+    """The window down the lines y to y + 2 REACH of a, b, a^2, b^2 and ab: `moments` (5,n)."""
+    for x in range(LANES, a.shape[1] - LANES, LANES):
+        of_a, of_b = filled(0.0), filled(0.0)
+        of_aa, of_bb, of_ab = filled(0.0), filled(0.0), filled(0.0)
+        for k in range(2 * REACH + 1):
+            p, q = load_at(a, y + k, x), load_at(b, y + k, x)
+            weighted_p, weighted_q = p * WINDOW[k], q * WINDOW[k]
+            of_a += weighted_p
+            of_b += weighted_q
+            of_aa += weighted_p * p
+            of_bb += weighted_q * q
+            of_ab += weighted_p * q
+        store_at(moments, 0, x, of_a)
+        store_at(moments, 1, x, of_b)
+        store_at(moments, 2, x, of_aa)
+        store_at(moments, 3, x, of_bb)
+        store_at(moments, 4, x, of_ab)
+
+
+@njit(_nrt=False, **JIT)
+def ssim_line(a, b, y, length, moments, by_mean, by_square, by_product, difference, ssim):
+    """One line of `fill_ssim`."""
+    sum_of_differences, sum_of_ssim = filled(0.0), filled(0.0)
+    line = REACH + y
+    for x in range(LANES, a.shape[1] - LANES, LANES):
+        mean_a, mean_b = blurred_along(moments, 0, x), blurred_along(moments, 1, x)
+        squares, product = mean_a * mean_a + mean_b * mean_b, mean_a * mean_b
+        variances = blurred_along(moments, 2, x) + blurred_along(moments, 3, x) - squares
+        luminance = product * TWO + C1
+        structure = (blurred_along(moments, 4, x) - product) * TWO + C2
+        inverse_means, inverse_variances = inverse(squares + C1), inverse(variances + C2)
+        both = inverse_means * inverse_variances
+        value = luminance * structure * both
+        by_mean_a = mean_b * (structure - luminance) * both
+        by_mean_a += mean_a * value * (inverse_variances - inverse_means)
+        inside = lane_columns() + lane_rows() * FOUR < np.float32(length + LANES - x)
+        store_at(by_mean, line, x, select(inside, by_mean_a * TWO, 0.0))
+        store_at(by_square, line, x, select(inside, value * inverse_variances * -ONE, 0.0))
+        store_at(by_product, line, x, select(inside, luminance * both * TWO, 0.0))
+        sum_of_ssim += select(inside, value, 0.0)
+        p, q = load_at(a, line, x), load_at(b, line, x)
+        sum_of_differences += larger(p - q, q - p)
+    store_at(ssim, y, 0, sum_of_ssim)
+    store_at(difference, y, 0, sum_of_differences)
 
 
 @njit(parallel=True, **JIT)
-def fill_moments(a, b, moments, difference):
-    for y in prange(a.shape[0]):
-        for i in range(a.shape[1]):
-            p, q = a[y, i], b[y, i]
-            moments[0, y, i] = p
-            moments[1, y, i] = q
-            moments[2, y, i] = p * p
-            moments[3, y, i] = q * q
-            moments[4, y, i] = p * q
-            difference[y, i] = abs(p - q)
-
-
-@njit(parallel=True, **JIT)
-def fill_ssim(moments, ssim, by_moments):
-    """SSIM at each pixel, and its derivatives by the blurred a, a^2 and a b."""
+def fill_ssim(a, b, length, by_mean, by_square, by_product, difference, ssim):
+    """Sums of |a - b| and SSIM over each line: (H,16), and the derivatives of SSIM by the blurred
+    a, a^2 and ab, padded."""
     for y in prange(ssim.shape[0]):
-        blurred = np.empty((5, ssim.shape[1]), np.float32)
-        for moment in range(5):
-            blurred_row(moments[moment], y, blurred[moment])
-        for i in range(ssim.shape[1]):
-            mean_a, mean_b = blurred[0, i], blurred[1, i]
-            covariance = blurred[4, i] - mean_a * mean_b
-            variances = blurred[2, i] - mean_a * mean_a + blurred[3, i] - mean_b * mean_b
-            luminance = TWO * mean_a * mean_b + C1
-            structure = TWO * covariance + C2
-            inverse_means = ONE / (mean_a * mean_a + mean_b * mean_b + C1)
-            inverse_variances = ONE / (variances + C2)
-            inverse = inverse_means * inverse_variances
-            value = luminance * structure * inverse
-            ssim[y, i] = value
-            by_moments[0, y, i] = TWO * (
-                mean_b * (structure - luminance) * inverse
-                + mean_a * value * (inverse_variances - inverse_means)
-            )
-            by_moments[1, y, i] = -value * inverse_variances
-            by_moments[2, y, i] = TWO * luminance * inverse
+        moments = np.zeros((5, a.shape[1]), np.float32)
+        moments_down(a, b, y, moments)
+        ssim_line(a, b, y, length, moments, by_mean, by_square, by_product, difference, ssim)
+
+
+@njit(_nrt=False, **JIT)
+def gradient_line(a, b, y, by_mean, by_square, by_product, dssim_weight, scale, down, result):
+    """One line of `fill_gradient`."""
+    for x in range(LANES, a.shape[1] - LANES, LANES):
+        store_at(down, 0, x, blurred_down(by_mean, y, x))
+        store_at(down, 1, x, blurred_down(by_square, y, x))
+        store_at(down, 2, x, blurred_down(by_product, y, x))
+    for x in range(LANES, a.shape[1] - LANES, LANES):
+        p, q = load_at(a, REACH + y, x), load_at(b, REACH + y, x)
+        by_ssim = blurred_along(down, 0, x) + p * blurred_along(down, 1, x) * TWO
+        by_ssim += q * blurred_along(down, 2, x)
+        sign = select(p > q, 1.0, 0.0) - select(p < q, 1.0, 0.0)
+        store_at(result, 0, x, (sign - by_ssim * dssim_weight) * scale)
 
 
 @njit(parallel=True, **JIT)
-def fill_gradient(a, b, by_moments, dssim_weight, gradient):
-    """Gradient of the loss by a. Blurring is its own transpose, the window being symmetric."""
-    scale = ONE / np.float32(a.size)
-    for y in prange(a.shape[0]):
-        blurred = np.empty((3, a.shape[1]), np.float32)
-        for moment in range(3):
-            blurred_row(by_moments[moment], y, blurred[moment])
-        for i in range(a.shape[1]):
-            by_ssim = blurred[0, i] + TWO * a[y, i] * blurred[1, i] + b[y, i] * blurred[2, i]
-            sign = np.float32(a[y, i] > b[y, i]) - np.float32(a[y, i] < b[y, i])
-            gradient[y, i] = scale * (sign - dssim_weight * by_ssim)
+def fill_gradient(a, b, by_mean, by_square, by_product, dssim_weight, gradient):
+    """Gradient (H,3W) of the loss by a. Blurring is its own transpose, the window being
+    symmetric."""
+    scale = ONE / np.float32(gradient.size)
+    for y in prange(gradient.shape[0]):
+        down = np.zeros((3, a.shape[1]), np.float32)
+        result = np.empty((1, a.shape[1]), np.float32)
+        gradient_line(a, b, y, by_mean, by_square, by_product, dssim_weight, scale, down, result)
+        for i in range(gradient.shape[1]):
+            gradient[y, i] = result[0, LANES + i]

@@ -411,6 +411,18 @@ def gather(typing_context, flat, index):
     return Row(flat, Row), emit
 
 
+@intrinsic
+def spread_at(typing_context, array, line, column):
+    """One number of a C-contiguous array (m,n) float32, repeated 16 times."""
+
+    def emit(context, builder, sig, args):
+        place = _place(context, builder, sig.args[0], *args)
+        number = builder.load(builder.bitcast(place, ir.FloatType().as_pointer()))
+        return _as_row(context, builder, number, types.float32)
+
+    return Row(array, types.int64, types.int64), emit
+
+
 def _define_spread(count, doc):
     """A function that loads `count` neighbours of a line and repeats them to fill a row."""
 

@@ -18,7 +18,7 @@ from d3talker.train.files import (
     person_range,
     scene_files,
 )
-from d3talker.train.loop import Person
+from d3talker.train.person import Person
 from d3talker.train.pose import corrected
 from d3talker.train.refiner import train_refiner
 from d3talker.train.scene import load_scene

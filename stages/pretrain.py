@@ -25,7 +25,9 @@ from d3talker.train.files import (
     load_drive,
     scene_files,
 )
-from d3talker.train.loop import Person, train
+from d3talker.train.loop import train
+from d3talker.train.person import Person
+from d3talker.train.phases import Phase
 from d3talker.train.pose import corrected
 from d3talker.train.refiner import train_refiner
 from d3talker.train.scene import load_scene
@@ -64,7 +66,8 @@ def main() -> None:
     general = GeneralField()
     people = [load_person(person, general) for person in each_person(args, ("static",))]
     start = time.monotonic()
-    rows = train(people, general, options, "pretrain", args.seed)
+    phase = Phase("pretrain", options.iterations)
+    rows = train(people, general, options, phase, args.seed)
     refiner = StyleUNet(LIGHT)
     rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
     meta = {"people": len(people), "train_seconds": time.monotonic() - start}

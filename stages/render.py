@@ -24,7 +24,7 @@ from d3talker.split import FPS, test_range
 from d3talker.train.checkpoint import avatar_from_tensors, load_module
 from d3talker.train.files import add_scene_arguments, scene_files
 from d3talker.train.pose import corrected
-from d3talker.train.scene import head_crops, load_scene
+from d3talker.train.scene import boxes, load_scene
 from d3talker.video import read_wav, write_video, write_wav
 
 SAMPLES_PER_FRAME = 640
@@ -90,7 +90,7 @@ def main() -> None:
         avatar,
         refiner,
         scene,
-        head_crops(scene.heads, scene.size),
+        boxes(scene.heads, scene.size),
         order,
         drive_signals(args, avatar, shown),
         clock,

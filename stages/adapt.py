@@ -58,15 +58,16 @@ def main() -> None:
     scene = load_scene(scene_files(args), *person_range(args))
     poses = PoseCorrection(len(scene), options.pose_rotation_lr, options.pose_translation_lr)
     person = Person(scene, avatar, load_drive(args), poses)
-    rows, start = [], time.monotonic()
+    rows, seconds = [], dict(static_meta["train_seconds_by_stage"])
     for phase in adapt_phases(options):
+        start = time.monotonic()
         rows += train([person], avatar.general, options, phase, args.seed)
-    seconds = time.monotonic() - start
+        seconds[phase.stage] = time.monotonic() - start
 
     meta = {
         "settings": dataclasses.asdict(options),
         "frames": len(scene),
-        "train_seconds": static_meta["train_seconds"] + seconds,
+        "train_seconds_by_stage": seconds,
     }
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(

@@ -50,7 +50,8 @@ def main() -> None:
     refiner = load_module(StyleUNet(LIGHT), artifacts.load_tensors(args.c2f)[0])
     start = time.monotonic()
     rows = train_refiner(refiner, [person], options, "finetune_c2f", args.seed)
-    meta = {"train_seconds": avatar_meta["train_seconds"] + time.monotonic() - start}
+    seconds = {"finetune_c2f": time.monotonic() - start}
+    meta = {"train_seconds_by_stage": avatar_meta["train_seconds_by_stage"] | seconds}
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(args.out, refiner.state_dict(), meta)
 

@@ -55,7 +55,11 @@ def main() -> None:
     seconds = time.monotonic() - start
 
     tensors = avatar_tensors(avatar) | {"pose_corrections": poses.values}
-    meta = {"frames": scene.indices.tolist(), "train_seconds": seconds, "psnr": rows[-1].psnr}
+    meta = {
+        "frames": scene.indices.tolist(),
+        "train_seconds_by_stage": {"fit_static": seconds},
+        "psnr": rows[-1].psnr,
+    }
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(args.out, tensors, meta)
 

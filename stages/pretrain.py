@@ -65,12 +65,14 @@ def main() -> None:
     torch.manual_seed(args.seed)
     general = GeneralField()
     people = [load_person(person, general) for person in each_person(args, ("static",))]
-    start = time.monotonic()
+    seconds, start = {}, time.monotonic()
     phase = Phase("pretrain", options.iterations)
     rows = train(people, general, options, phase, args.seed)
+    seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
     refiner = StyleUNet(LIGHT)
     rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
-    meta = {"people": len(people), "train_seconds": time.monotonic() - start}
+    seconds["pretrain_c2f"] = time.monotonic() - start
+    meta = {"people": len(people), "train_seconds_by_stage": seconds}
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(args.out_general, general.state_dict(), meta)
     artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta)

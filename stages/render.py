@@ -114,7 +114,8 @@ def main() -> None:
             "fps": clock.fps(),
             "fps_coarse": clock.fps(("fields", "rasterize")),
             "milliseconds": clock.milliseconds(),
-            "train_seconds": meta["train_seconds"],
+            "train_seconds": sum(meta["train_seconds_by_stage"].values()),
+            "train_seconds_by_stage": meta["train_seconds_by_stage"],
             "backends": {"rasterizer": "cpu", "encoding": "cpu", "landmarks": "facemesh"},
             "versions": {
                 "d3talker": __version__,

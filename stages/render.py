@@ -18,10 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import __version__, artifacts, cli
 from d3talker.avatar import Avatar, Drive, Signals
-from d3talker.refine.styleunet import LIGHT, StyleUNet
 from d3talker.render import Clock, ping_pong, render_frames
 from d3talker.split import FPS, test_range
-from d3talker.train.checkpoint import avatar_from_tensors, load_module
+from d3talker.train.checkpoint import avatar_from_tensors, load_refiner
 from d3talker.train.files import add_scene_arguments, scene_files
 from d3talker.train.pose import corrected
 from d3talker.train.scene import boxes, load_scene
@@ -70,8 +69,7 @@ def main() -> None:
     tensors, _ = artifacts.load_tensors(args.avatar)
     corrections = tensors.pop("pose_corrections").numpy()
     avatar = avatar_from_tensors(tensors)
-    state, meta = artifacts.load_tensors(args.refiner)
-    refiner = load_module(StyleUNet(LIGHT), state).eval()
+    refiner, meta = load_refiner(args.refiner)
     start, stop = test_range(artifacts.load_json(args.ingest)["frames"])
     scene = load_scene(scene_files(args), start, stop, whole=True)
     # Where adapt moved the head on the whole, the test poses follow.
@@ -88,7 +86,7 @@ def main() -> None:
     clock = Clock()
     frames = render_frames(
         avatar,
-        refiner,
+        refiner.eval(),
         scene,
         boxes(scene.heads, scene.size),
         order,

@@ -190,6 +190,11 @@ def test_self_drive_renders_the_test_frames_with_sound(trained):
     assert report["train_seconds"] == pytest.approx(sum(seconds.values()))
 
 
+def test_the_refiner_says_how_wide_it_is(trained):
+    for name in ("c2f", "refiner"):
+        assert artifacts.load_tensors(trained[name])[1]["refiner"] == "light"
+
+
 def test_foreign_drive_lasts_as_long_as_its_audio(trained):
     report = render(trained, "other")
     assert report["frames"] == FRAMES

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d3talker.avatar import SETS, Avatar, Rendered, Signals, compose, move
+from d3talker.avatar import SETS, Avatar, FaceChange, Rendered, Signals, compose, move
 from d3talker.cli import log, progress
 from d3talker.fields.deformation import GeneralField, parameter_groups
 from d3talker.splat.gaussians import ATTRIBUTES, DensityControl, Gaussians
@@ -71,11 +71,11 @@ def train(
         if person.poses is not None and phase.trains("poses") and it >= settings.pose_start:
             correction = person.poses.leaf(i)
         signals = _signals(person, i, settings, phase)
-        sets = _deform(person, i, signals, phase)
+        sets, change = _deform(person, i, signals, phase)
         rendered = _render(person, view, sets, _pose(person, i, correction))
         loss, photometric, image = _loss(rendered, view, settings)
-        if signals is not None and phase.trains("individual.face"):
-            loss = loss + _field_losses(people, k, i, signals, settings, it)
+        if change is not None and phase.trains("individual.face"):
+            loss = loss + _field_losses(people, k, i, signals, change, settings, it)
         loss.backward()
         _step(person, shared)
         if correction is not None:
@@ -167,19 +167,22 @@ def _pose(person: Person, i: int, correction: Tensor | None) -> Tensor | None:
 
 def _deform(
     person: Person, i: int, signals: Signals | None, phase: Phase
-) -> tuple[dict[str, Tensor] | None, dict[str, Tensor] | None]:
-    """Attributes of face and mouth in item `i`; None for a set that the phase does not draw."""
-    avatar, face, mouth, hook = person.avatar, None, None, None
+) -> tuple[tuple[dict[str, Tensor] | None, ...], FaceChange | None]:
+    """Attributes of (face, mouth) in item `i`, and what the fields changed of the face.
+
+    None for what the phase does not draw.
+    """
+    avatar = person.avatar
     if signals is None:
-        return avatar.deform(None)
-    if person.hooks is not None:
-        hook = person.hooks[i]
+        return avatar.deform(None), None
+    face = mouth = change = None
+    hook = None if person.hooks is None else person.hooks[i]
     if "face" in phase.sets:
         change = avatar.face_change(signals)
         face, hook = avatar.moved_face(change), avatar.hook(change)
     if "mouth" in phase.sets:
         mouth = avatar.moved_mouth(signals, hook)
-    return face, mouth
+    return (face, mouth), change
 
 
 def _render(person: Person, view: View, sets: tuple, pose: Tensor | None) -> Rendered:
@@ -209,19 +212,25 @@ def _loss(rendered: Rendered, view: View, settings: TrainSettings) -> tuple[Tens
 
 
 def _field_losses(
-    people: list[Person], k: int, i: int, signals: Signals, settings: TrainSettings, it: int
+    people: list[Person],
+    k: int,
+    i: int,
+    signals: Signals,
+    change: FaceChange,
+    settings: TrainSettings,
+    it: int,
 ) -> Tensor:
     """Size of the deformation, and the contrastive terms between people (spec 3.9, 4.6, 6.4)."""
-    avatar = people[k].avatar
-    moving = torch.nonzero(avatar.face.mobility > 0.5)[:, 0]
-    chosen = moving[torch.randint(len(moving), (settings.contrast_points,))]
-    means = avatar.face.means.detach()[chosen]
-    general = avatar.general.face(means, signals.motion, signals.au)
-    own = avatar.individual.face(means, signals.face_audio, signals.au)
-    loss = settings.motion * sum(change.abs().mean() for change in (*general, *own))
+    size = sum(part.abs().mean() for part in (*change.general, *change.individual))
+    loss = settings.motion * size
     weights = settings.negative_contrast, settings.similarity_contrast
     if it < settings.contrast_start or len(people) == 1 or not any(weights):
         return loss
+    face = people[k].avatar.face
+    mobile = torch.nonzero(face.mobility[change.moving] > 0.5)[:, 0]
+    chosen = mobile[torch.randint(len(mobile), (settings.contrast_points,))]
+    means = face.means.detach()[change.moving[chosen]]
+    general, own = change.general.means[chosen], change.individual.means[chosen]
     speech = people[k].drive.speech[int(people[k].scene.indices[i])][None]
     with torch.no_grad():
         others = [
@@ -230,13 +239,13 @@ def _field_losses(
             ).means
             for p in people
         ]
-    individuals = [own.means if j == k else other for j, other in enumerate(others)]
+    individuals = [own if j == k else other for j, other in enumerate(others)]
     others = others[:k] + others[k + 1 :]
     return (
         loss
-        + settings.negative_contrast * losses.negative_contrast(own.means, others)
+        + settings.negative_contrast * losses.negative_contrast(own, others)
         + settings.similarity_contrast
-        * losses.similarity_contrast(general.means, individuals, k, settings.temperature)
+        * losses.similarity_contrast(general, individuals, k, settings.temperature)
     )
 
 

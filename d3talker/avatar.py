@@ -6,7 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d3talker.fields.deformation import GeneralField, IndividualField, face_mouth_hook
+from d3talker.fields.deformation import (
+    FaceDeformation,
+    GeneralField,
+    IndividualField,
+    face_mouth_hook,
+)
 from d3talker.fields.signals import (
     MOTION_WINDOW,
     motion_differences,
@@ -15,15 +20,19 @@ from d3talker.fields.signals import (
 from d3talker.splat.gaussians import Gaussians
 from d3talker.splat.rasterize import Camera, GradientStats, rasterize
 
+SETS = ("face", "mouth")  # the two sets of Gaussians
 MOVING = 0.01  # Gaussians of less mobility are not asked of the fields
 
 
 class Signals(NamedTuple):
-    """What moves the head in one frame: smoothed features (32,) of each branch, and the eyes."""
+    """What moves the head in one frame: smoothed features (32,) of each branch, and the eyes.
+
+    Where only one set of Gaussians is drawn, the other's audio may be None.
+    """
 
     motion: Tensor  # F_M (32,)
-    face_audio: Tensor  # F_A of the face (32,)
-    mouth_audio: Tensor  # F_A of the mouth (32,)
+    face_audio: Tensor | None  # F_A of the face (32,)
+    mouth_audio: Tensor | None  # F_A of the mouth (32,)
     au: Tensor  # (6,)
 
 
@@ -58,12 +67,20 @@ class Drive:
         return self.motion[index][None]
 
 
+class FaceChange(NamedTuple):
+    """What the two fields change of the M face Gaussians that may move."""
+
+    moving: Tensor  # (M,) their indices
+    general: FaceDeformation
+    individual: FaceDeformation
+
+
 class Rendered(NamedTuple):
-    """A composed frame (H,W,3) and the alpha (H,W) of each Gaussian set."""
+    """A composed frame (H,W,3) and the alpha (H,W) of each set; None of one that is not drawn."""
 
     image: Tensor
-    face_alpha: Tensor
-    mouth_alpha: Tensor
+    face_alpha: Tensor | None
+    mouth_alpha: Tensor | None
 
 
 class Avatar:
@@ -82,13 +99,24 @@ class Avatar:
         self.face, self.mouth = face, mouth
         self.general, self.individual = general, individual
 
-    def signals(self, drive: Drive, frame: int) -> Signals:
-        """Control signals of one frame, with gradients to the signal networks."""
+    def signals(
+        self,
+        drive: Drive,
+        frame: int,
+        sets: tuple[str, ...] = SETS,
+        motion: Tensor | None = None,
+    ) -> Signals:
+        """Control signals of `sets` in one frame, with gradients to the signal networks.
+
+        `motion` is F_M (32,) of the frame where it is known already.
+        """
+        if motion is None:
+            motion = self.general.signal(drive.motion_window(frame))[0]
         speech = drive.speech[frame][None]
+        audio = {"face": self.individual.face_signal, "mouth": self.individual.mouth_signal}
         return Signals(
-            self.general.signal(drive.motion_window(frame))[0],
-            self.individual.face_signal(speech)[0],
-            self.individual.mouth_signal(speech)[0],
+            motion,
+            *(audio[name](speech)[0] if name in sets else None for name in SETS),
             drive.au[frame],
         )
 
@@ -106,36 +134,60 @@ class Avatar:
         """Attributes of face and mouth Gaussians, ready for `rasterize`, in one frame."""
         if signals is None:
             return self.face.activated(), self.mouth.activated()
+        change = self.face_change(signals)
+        return self.moved_face(change), self.moved_mouth(signals, self.hook(change))
+
+    def face_change(self, signals: Signals) -> FaceChange:
+        """What the fields change of the face Gaussians, before mobility weighs it."""
         moving = torch.nonzero(self.face.mobility > MOVING)[:, 0]
         means = self.face.means.detach()[moving]
-        general = self.general.face(means, signals.motion, signals.au)
-        individual = self.individual.face(means, signals.face_audio, signals.au)
-        weight = self.face.mobility[moving, None]
+        return FaceChange(
+            moving,
+            self.general.face(means, signals.motion, signals.au),
+            self.individual.face(means, signals.face_audio, signals.au),
+        )
+
+    def moved_face(self, change: FaceChange) -> dict[str, Tensor]:
+        """Attributes of the face Gaussians, eq. (8)."""
+        weight = self.face.mobility[change.moving, None]
         changes = {}
-        for name, change in (general + individual)._asdict().items():
+        for name, values in (change.general + change.individual)._asdict().items():
             still = torch.zeros_like(getattr(self.face, name))
-            changes[name] = still.index_copy(0, moving, change * weight)
-        mouth_means = self.mouth.means.detach()
-        mouth_change = self.general.mouth(
-            mouth_means, signals.motion, face_mouth_hook(general.means * weight)
-        ) + self.individual.mouth(mouth_means, signals.mouth_audio)
-        return self.face.activated(changes), self.mouth.activated({"means": mouth_change})
+            changes[name] = still.index_copy(0, change.moving, values * weight)
+        return self.face.activated(changes)
+
+    def hook(self, change: FaceChange) -> Tensor:
+        """The face's vertical motion (3,) that the mouth follows, in cm, without gradient."""
+        return face_mouth_hook(change.general.means * self.face.mobility[change.moving, None])
+
+    def moved_mouth(self, signals: Signals, hook: Tensor) -> dict[str, Tensor]:
+        """Attributes of the mouth Gaussians, whose means alone move."""
+        means = self.mouth.means.detach()
+        general = self.general.mouth(means, signals.motion, hook)
+        return self.mouth.activated(
+            {"means": general + self.individual.mouth(means, signals.mouth_audio)}
+        )
 
 
 def compose(
-    face: dict[str, Tensor],
-    mouth: dict[str, Tensor],
+    face: dict[str, Tensor] | None,
+    mouth: dict[str, Tensor] | None,
     camera: Camera,
     backdrop: Tensor,
     stats: tuple[GradientStats, GradientStats] | None = None,
 ) -> Rendered:
-    """Rasterize both sets and lay face over mouth over `backdrop` (H,W,3), spec 3.5."""
+    """Rasterize both sets and lay face over mouth over `backdrop` (H,W,3), spec 3.5.
+
+    A set that is None is left out.
+    """
+    image, alphas = backdrop, {}
     face_stats, mouth_stats = stats or (None, None)
-    inner = rasterize(**mouth, camera=camera, stats=mouth_stats)
-    outer = rasterize(**face, camera=camera, stats=face_stats)
-    behind = inner.color + backdrop * (1 - inner.alpha[..., None])
-    image = outer.color + behind * (1 - outer.alpha[..., None])
-    return Rendered(image, outer.alpha, inner.alpha)
+    for name, attributes, gathered in (("mouth", mouth, mouth_stats), ("face", face, face_stats)):
+        if attributes is not None:
+            layer = rasterize(**attributes, camera=camera, stats=gathered)
+            image = layer.color + image * (1 - layer.alpha[..., None])
+            alphas[name] = layer.alpha
+    return Rendered(image, alphas.get("face"), alphas.get("mouth"))
 
 
 def move(attributes: dict[str, Tensor], rotation: Tensor, translation: Tensor) -> dict[str, Tensor]:

@@ -26,7 +26,9 @@ from d3talker.train.files import (
     person_range,
     scene_files,
 )
-from d3talker.train.loop import Person, train
+from d3talker.train.loop import train
+from d3talker.train.person import Person
+from d3talker.train.phases import adapt_phases
 from d3talker.train.pose import PoseCorrection
 from d3talker.train.scene import load_scene
 from d3talker.train.settings import AdaptSettings
@@ -55,15 +57,17 @@ def main() -> None:
     avatar.individual = IndividualField()
     scene = load_scene(scene_files(args), *person_range(args))
     poses = PoseCorrection(len(scene), options.pose_rotation_lr, options.pose_translation_lr)
-    start = time.monotonic()
     person = Person(scene, avatar, load_drive(args), poses)
-    rows = train([person], avatar.general, options, "adapt", args.seed)
-    seconds = time.monotonic() - start
+    rows, seconds = [], dict(static_meta["train_seconds_by_stage"])
+    for phase in adapt_phases(options):
+        start = time.monotonic()
+        rows += train([person], avatar.general, options, phase, args.seed)
+        seconds[phase.stage] = time.monotonic() - start
 
     meta = {
         "settings": dataclasses.asdict(options),
         "frames": len(scene),
-        "train_seconds": static_meta["train_seconds"] + seconds,
+        "train_seconds_by_stage": seconds,
     }
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(

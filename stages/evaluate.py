@@ -143,6 +143,7 @@ def main() -> None:
         | scores.values
         | {
             "av_offset_against": "true mouth opening" if self_driven else "speech loudness",
+            "train_seconds_by_stage": rendered["train_seconds_by_stage"],
             "preset": args.preset,
             "backends": rendered["backends"],
             "versions": rendered["versions"],

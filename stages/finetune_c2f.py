@@ -9,8 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import artifacts, cli, settings
-from d3talker.refine.styleunet import LIGHT, StyleUNet
-from d3talker.train.checkpoint import avatar_from_tensors, load_module, save_curves
+from d3talker.train.checkpoint import avatar_from_tensors, load_refiner, save_curves
 from d3talker.train.files import (
     add_drive_arguments,
     add_scene_arguments,
@@ -18,7 +17,7 @@ from d3talker.train.files import (
     person_range,
     scene_files,
 )
-from d3talker.train.loop import Person
+from d3talker.train.person import Person
 from d3talker.train.pose import corrected
 from d3talker.train.refiner import train_refiner
 from d3talker.train.scene import load_scene
@@ -47,10 +46,14 @@ def main() -> None:
         scene.rotations, scene.translations, corrections
     )
     person = Person(scene, avatar_from_tensors(tensors), load_drive(args))
-    refiner = load_module(StyleUNet(LIGHT), artifacts.load_tensors(args.c2f)[0])
+    refiner, base_meta = load_refiner(args.c2f)
     start = time.monotonic()
     rows = train_refiner(refiner, [person], options, "finetune_c2f", args.seed)
-    meta = {"train_seconds": avatar_meta["train_seconds"] + time.monotonic() - start}
+    seconds = {"finetune_c2f": time.monotonic() - start}
+    meta = {
+        "refiner": base_meta["refiner"],
+        "train_seconds_by_stage": avatar_meta["train_seconds_by_stage"] | seconds,
+    }
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(args.out, refiner.state_dict(), meta)
 

@@ -14,7 +14,9 @@ from d3talker.face.model import FaceModel
 from d3talker.train.checkpoint import avatar_tensors, save_curves
 from d3talker.train.files import add_scene_arguments, person_range, scene_files
 from d3talker.train.initial import initial_avatar, mobility
-from d3talker.train.loop import Person, train
+from d3talker.train.loop import train
+from d3talker.train.person import Person
+from d3talker.train.phases import Phase
 from d3talker.train.pose import PoseCorrection
 from d3talker.train.scene import load_scene
 from d3talker.train.settings import StaticSettings
@@ -42,12 +44,22 @@ def main() -> None:
         scene, track["shape"], model, options.initial_face, options.initial_mouth, args.seed
     )
     poses = PoseCorrection(len(scene), options.pose_rotation_lr, options.pose_translation_lr)
-    rows = train([Person(scene, avatar, poses=poses)], None, options, "fit_static", args.seed)
+    rows = train(
+        [Person(scene, avatar, poses=poses)],
+        None,
+        options,
+        Phase("fit_static", options.iterations),
+        args.seed,
+    )
     avatar.face.mobility = mobility(avatar.face.means, track["shape"])
     seconds = time.monotonic() - start
 
     tensors = avatar_tensors(avatar) | {"pose_corrections": poses.values}
-    meta = {"frames": scene.indices.tolist(), "train_seconds": seconds, "psnr": rows[-1].psnr}
+    meta = {
+        "frames": scene.indices.tolist(),
+        "train_seconds_by_stage": {"fit_static": seconds},
+        "psnr": rows[-1].psnr,
+    }
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(args.out, tensors, meta)
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import artifacts, cli, settings
 from d3talker.fields.deformation import GeneralField, IndividualField
-from d3talker.refine.styleunet import LIGHT, StyleUNet
+from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.train.checkpoint import avatar_from_tensors, save_curves
 from d3talker.train.files import (
     add_drive_arguments,
@@ -25,7 +25,9 @@ from d3talker.train.files import (
     load_drive,
     scene_files,
 )
-from d3talker.train.loop import Person, train
+from d3talker.train.loop import train
+from d3talker.train.person import Person
+from d3talker.train.phases import Phase
 from d3talker.train.pose import corrected
 from d3talker.train.refiner import train_refiner
 from d3talker.train.scene import load_scene
@@ -54,6 +56,7 @@ def main() -> None:
     parser.add_argument("--out-c2f", required=True, help="base refiner (.safetensors)")
     parser.add_argument("--out-curves", required=True, help="training curves (.csv)")
     parser.add_argument("--settings", help="JSON overrides of PretrainSettings")
+    parser.add_argument("--refiner", choices=WIDTHS, default="light", help="width of the refiner")
     parser.add_argument("--refiner-settings", help="JSON overrides of RefinerSettings")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -63,14 +66,17 @@ def main() -> None:
     torch.manual_seed(args.seed)
     general = GeneralField()
     people = [load_person(person, general) for person in each_person(args, ("static",))]
-    start = time.monotonic()
-    rows = train(people, general, options, "pretrain", args.seed)
-    refiner = StyleUNet(LIGHT)
+    seconds, start = {}, time.monotonic()
+    phase = Phase("pretrain", options.iterations)
+    rows = train(people, general, options, phase, args.seed)
+    seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
+    refiner = StyleUNet(WIDTHS[args.refiner])
     rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
-    meta = {"people": len(people), "train_seconds": time.monotonic() - start}
+    seconds["pretrain_c2f"] = time.monotonic() - start
+    meta = {"people": len(people), "train_seconds_by_stage": seconds}
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(args.out_general, general.state_dict(), meta)
-    artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta)
+    artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta | {"refiner": args.refiner})
 
 
 if __name__ == "__main__":

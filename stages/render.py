@@ -18,13 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import __version__, artifacts, cli
 from d3talker.avatar import Avatar, Drive, Signals
-from d3talker.refine.styleunet import LIGHT, StyleUNet
 from d3talker.render import Clock, ping_pong, render_frames
 from d3talker.split import FPS, test_range
-from d3talker.train.checkpoint import avatar_from_tensors, load_module
+from d3talker.train.checkpoint import avatar_from_tensors, load_refiner
 from d3talker.train.files import add_scene_arguments, scene_files
 from d3talker.train.pose import corrected
-from d3talker.train.scene import head_crops, load_scene
+from d3talker.train.scene import boxes, load_scene
 from d3talker.video import read_wav, write_video, write_wav
 
 SAMPLES_PER_FRAME = 640
@@ -70,8 +69,7 @@ def main() -> None:
     tensors, _ = artifacts.load_tensors(args.avatar)
     corrections = tensors.pop("pose_corrections").numpy()
     avatar = avatar_from_tensors(tensors)
-    state, meta = artifacts.load_tensors(args.refiner)
-    refiner = load_module(StyleUNet(LIGHT), state).eval()
+    refiner, meta = load_refiner(args.refiner)
     start, stop = test_range(artifacts.load_json(args.ingest)["frames"])
     scene = load_scene(scene_files(args), start, stop, whole=True)
     # Where adapt moved the head on the whole, the test poses follow.
@@ -88,9 +86,9 @@ def main() -> None:
     clock = Clock()
     frames = render_frames(
         avatar,
-        refiner,
+        refiner.eval(),
         scene,
-        head_crops(scene.heads, scene.size),
+        boxes(scene.heads, scene.size),
         order,
         drive_signals(args, avatar, shown),
         clock,
@@ -114,7 +112,8 @@ def main() -> None:
             "fps": clock.fps(),
             "fps_coarse": clock.fps(("fields", "rasterize")),
             "milliseconds": clock.milliseconds(),
-            "train_seconds": meta["train_seconds"],
+            "train_seconds": sum(meta["train_seconds_by_stage"].values()),
+            "train_seconds_by_stage": meta["train_seconds_by_stage"],
             "backends": {"rasterizer": "cpu", "encoding": "cpu", "landmarks": "facemesh"},
             "versions": {
                 "d3talker": __version__,

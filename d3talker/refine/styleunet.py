@@ -57,6 +57,7 @@ LIGHT = StyleUNetConfig(
     residual=True,
     finest_skip=True,
 )
+WIDTHS = {"light": LIGHT, "paper": PAPER}  # by the configuration's `refiner`
 
 
 def conv(inputs: int, outputs: int) -> nn.Conv2d:

@@ -79,6 +79,7 @@ def render(
         mouth_chart=mouth_chart,
         training_charts=training_charts,
         milliseconds=milliseconds,
+        training_minutes=training_minutes,
     )
 
 
@@ -175,6 +176,12 @@ def read_curves(text: str) -> list[dict]:
 def milliseconds(run: Run) -> str:
     """Time of each part of a frame."""
     return ", ".join(f"{part} {ms:.1f}" for part, ms in run.rendered["milliseconds"].items())
+
+
+def training_minutes(run: Run) -> str:
+    """Time of each stage of training on this person."""
+    stages = run.metrics["train_seconds_by_stage"]
+    return ", ".join(f"{stage} {seconds / 60:.1f}" for stage, seconds in stages.items())
 
 
 def conditions(runs: Sequence[Mapping]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from d3talker import artifacts
 from d3talker.avatar import Avatar
 from d3talker.fields.deformation import GeneralField, IndividualField
+from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.splat.gaussians import Gaussians
 from d3talker.train.loop import CurveRow
 
@@ -50,6 +51,14 @@ def load_module(module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     except RuntimeError as error:
         raise artifacts.ArtifactError(f"checkpoint does not fit: {error}") from error
     return module
+
+
+def load_refiner(path: str | Path) -> tuple[StyleUNet, dict]:
+    """The refiner in a file, as wide as its meta's `refiner` says, and that meta."""
+    state, meta = artifacts.load_tensors(path)
+    if meta.get("refiner") not in WIDTHS:
+        raise artifacts.ArtifactError(f"{path}: does not say which refiner it is; make it again")
+    return load_module(StyleUNet(WIDTHS[meta["refiner"]]), state), meta
 
 
 def save_curves(path: str | Path, rows: list[CurveRow]) -> None:

@@ -1,25 +1,25 @@
 """The training loop: static fit, pre-training and adaptation are settings of it.
 
 Each iteration draws one person and one frame, deforms and renders the head, compares it with the
-frame and steps whatever the settings let move.
+frame and steps whatever the phase lets move.
 """
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from d3talker.avatar import Avatar, Drive, Rendered, Signals, compose, move
-from d3talker.cli import progress
+from d3talker.avatar import SETS, Avatar, FaceChange, Rendered, Signals, compose, move
+from d3talker.cli import log, progress
 from d3talker.fields.deformation import GeneralField, parameter_groups
 from d3talker.splat.gaussians import ATTRIBUTES, DensityControl, Gaussians
 from d3talker.splat.rasterize import GradientStats
 from d3talker.train import losses
+from d3talker.train.person import Person
+from d3talker.train.phases import Phase, freeze, in_phase
 from d3talker.train.photometric import l1_dssim
-from d3talker.train.pose import PoseCorrection
-from d3talker.train.scene import Scene, View
+from d3talker.train.scene import View
 from d3talker.train.settings import TrainSettings
 
 LOG_EVERY = 50  # iterations per row of the curves
@@ -37,89 +37,77 @@ class CurveRow(NamedTuple):
     gaussians: int
 
 
-@dataclass
-class Person:
-    """One person in training: frames, avatar, control signals and their own optimisers."""
-
-    scene: Scene
-    avatar: Avatar
-    drive: Drive | None = None
-    poses: PoseCorrection | None = None
-    fields: torch.optim.AdamW | None = None
-    density: tuple[GradientStats, GradientStats] | None = None
-    _queue: list[int] = field(default_factory=list)
-
-    def next_frame(self, rng: np.random.Generator) -> int:
-        """Frames in a shuffled pass without replacement (spec 3.6)."""
-        if not self._queue:
-            self._queue = rng.permutation(len(self.scene)).tolist()
-        return self._queue.pop()
-
-
 def train(
     people: list[Person],
     general: GeneralField | None,
     settings: TrainSettings,
-    stage: str,
+    phase: Phase,
     seed: int,
     control: DensityControl | None = None,
 ) -> list[CurveRow]:
-    """Train `people` in place, and `general` if given. Returns the curves.
+    """Train the avatars and poses of `people` in place, and `general` if given, for one phase.
 
     People without `drive` stay static. The General field ends as its running mean if
-    `settings.ema` is set.
+    `settings.ema` is set. Returns the curves, none if no frame is of use to the phase.
     """
     control = control or DensityControl()
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    shared = _prepare(people, general, settings)
+    people = [seen for person in people if (seen := in_phase(person, phase)) is not None]
+    if not people:
+        log.info("%s: left out, no frame shows the inner mouth", phase.stage)
+        return []
+    shared = _prepare(people, general, settings, phase)
     average = _RunningMean(general, settings.ema) if general and settings.ema else None
     meter, rows = Meter(), []
-    for it in progress(range(settings.iterations), settings.iterations, stage):
+    for it in progress(range(phase.iterations), phase.iterations, phase.stage):
+        done = it / phase.iterations
         k = int(rng.integers(len(people)))
         person = people[k]
-        _set_learning_rates(person, shared, settings, it)
+        _set_learning_rates(person, shared, settings, it, done)
         i = person.next_frame(rng)
         view = person.scene.view(i)
         correction = None
-        if person.poses is not None and it >= settings.pose_start:
+        if person.poses is not None and phase.trains("poses") and it >= settings.pose_start:
             correction = person.poses.leaf(i)
-        signals = _signals(person, i, settings)
-        rendered = _render(person, view, signals, _pose(person, i, correction))
-        loss, photometric = _loss(rendered, view, settings)
-        if signals is not None:
-            loss = loss + _field_losses(people, k, i, signals, settings, it)
+        signals = _signals(person, i, settings, phase)
+        sets, change = _deform(person, i, signals, phase)
+        rendered = _render(person, view, sets, _pose(person, i, correction))
+        loss, photometric, image = _loss(rendered, view, settings)
+        if change is not None and phase.trains("individual.face"):
+            loss = loss + _field_losses(people, k, i, signals, change, settings, it)
         loss.backward()
         _step(person, shared)
         if correction is not None:
-            done = it / settings.iterations
             person.poses.step(i, correction.grad, settings.attributes_lr_final**done)
         if average:
             average.update()
-        if settings.densify and it < control.stop * settings.iterations:
-            _densify(person, it, control, settings)
-        meter.add(loss, photometric, rendered.image, view.image)
-        if (it + 1) % LOG_EVERY == 0 or it + 1 == settings.iterations:
-            rows.append(meter.row(stage, it + 1, person.avatar, settings.dssim))
+        if person.density and it < control.stop * phase.iterations:
+            _densify(person, it, control, settings, phase)
+        meter.add(loss, photometric, image, view.image)
+        if (it + 1) % LOG_EVERY == 0 or it + 1 == phase.iterations:
+            rows.append(meter.row(phase.stage, it + 1, person.avatar, settings.dssim))
     if average:
         average.apply()
     return rows
 
 
 def _prepare(
-    people: list[Person], general: GeneralField | None, settings: TrainSettings
+    people: list[Person], general: GeneralField | None, settings: TrainSettings, phase: Phase
 ) -> torch.optim.AdamW | None:
-    """Make all optimisers; return the shared one of the General field."""
+    """Freeze what the phase does not train and make all optimisers; return the General field's."""
     rates = {name: getattr(settings, f"{name}_lr") for name in ATTRIBUTES}
     for person in people:
         avatar = person.avatar
+        freeze(person, phase)
         avatar.face.make_optimizer(rates)
         avatar.mouth.make_optimizer(rates)
         if person.drive is not None:
             person.fields = _adamw(
                 avatar.individual, settings.individual_table_lr, settings.individual_net_lr
             )
-        if settings.densify:
+        person.density = None
+        if settings.densify and phase.densify:
             person.density = (GradientStats(len(avatar.face)), GradientStats(len(avatar.mouth)))
     if general is None:
         return None
@@ -136,9 +124,13 @@ def _adamw(module: torch.nn.Module, table_lr: float, net_lr: float) -> torch.opt
 
 
 def _set_learning_rates(
-    person: Person, shared: torch.optim.AdamW | None, settings: TrainSettings, it: int
+    person: Person,
+    shared: torch.optim.AdamW | None,
+    settings: TrainSettings,
+    it: int,
+    done: float,
 ) -> None:
-    done = it / settings.iterations
+    """Rates of iteration `it`, when the share `done` of the phase is over."""
     for gaussians in (person.avatar.face, person.avatar.mouth):
         for group in gaussians.optimizer.param_groups:
             final = (
@@ -156,11 +148,13 @@ def _set_learning_rates(
                 group["lr"] = group["initial_lr"] * scale
 
 
-def _signals(person: Person, i: int, settings: TrainSettings) -> Signals | None:
+def _signals(person: Person, i: int, settings: TrainSettings, phase: Phase) -> Signals | None:
     """Control signals of item `i`, with noise on the action units."""
     if person.drive is None:
         return None
-    signals = person.avatar.signals(person.drive, int(person.scene.indices[i]))
+    frame = int(person.scene.indices[i])
+    motion = None if person.motion is None else person.motion[frame]
+    signals = person.avatar.signals(person.drive, frame, phase.sets, motion)
     noisy = signals.au + settings.au_noise * torch.randn_like(signals.au)
     return signals._replace(au=noisy)
 
@@ -171,37 +165,72 @@ def _pose(person: Person, i: int, correction: Tensor | None) -> Tensor | None:
     return person.poses.values[i]
 
 
-def _render(person: Person, view: View, signals: Signals | None, pose: Tensor | None) -> Rendered:
-    face, mouth = person.avatar.deform(signals)
+def _deform(
+    person: Person, i: int, signals: Signals | None, phase: Phase
+) -> tuple[tuple[dict[str, Tensor] | None, ...], FaceChange | None]:
+    """Attributes of (face, mouth) in item `i`, and what the fields changed of the face.
+
+    None for what the phase does not draw.
+    """
+    avatar = person.avatar
+    if signals is None:
+        return avatar.deform(None), None
+    face = mouth = change = None
+    hook = None if person.hooks is None else person.hooks[i]
+    if "face" in phase.sets:
+        change = avatar.face_change(signals)
+        face, hook = avatar.moved_face(change), avatar.hook(change)
+    if "mouth" in phase.sets:
+        mouth = avatar.moved_mouth(signals, hook)
+    return (face, mouth), change
+
+
+def _render(person: Person, view: View, sets: tuple, pose: Tensor | None) -> Rendered:
+    """The `sets` (face, mouth), of which one may be None, composed in `view`."""
     if pose is not None:
-        face, mouth = (move(a, pose[:3], pose[3:]) for a in (face, mouth))
-    return compose(face, mouth, view.camera, view.backdrop, person.density)
+        sets = tuple(s if s is None else move(s, pose[:3], pose[3:]) for s in sets)
+    return compose(*sets, view.camera, view.backdrop, person.density)
 
 
-def _loss(rendered: Rendered, view: View, settings: TrainSettings) -> tuple[Tensor, Tensor]:
-    """(total, photometric part) of one rendered view."""
-    photometric = l1_dssim(rendered.image, view.image, settings.dssim)
-    silhouette = losses.silhouette(
-        rendered.face_alpha, rendered.mouth_alpha, view.inside, view.outside
-    )
-    hole = losses.open_mouth(rendered.face_alpha, view.mouth)
-    return photometric + settings.alpha * silhouette + settings.hole * hole, photometric
+def _loss(rendered: Rendered, view: View, settings: TrainSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """(total, photometric part, image that was compared) of one rendered view.
+
+    Where a set is not drawn the image is the target's: no colour is asked of the face in the inner
+    mouth, nor of the mouth elsewhere (spec 3.8). For the silhouette that set fills its place.
+    """
+    image, face_alpha, mouth_alpha = rendered
+    if mouth_alpha is None:
+        image = torch.where(view.mouth[..., None], view.image, image)
+        mouth_alpha = view.mouth.float()
+    elif face_alpha is None:
+        image = torch.where(view.mouth[..., None], image, view.image)
+        face_alpha = (view.inside & ~view.mouth).float()
+    photometric = l1_dssim(image, view.image, settings.dssim)
+    silhouette = losses.silhouette(face_alpha, mouth_alpha, view.inside, view.outside)
+    hole = losses.open_mouth(face_alpha, view.mouth)
+    return photometric + settings.alpha * silhouette + settings.hole * hole, photometric, image
 
 
 def _field_losses(
-    people: list[Person], k: int, i: int, signals: Signals, settings: TrainSettings, it: int
+    people: list[Person],
+    k: int,
+    i: int,
+    signals: Signals,
+    change: FaceChange,
+    settings: TrainSettings,
+    it: int,
 ) -> Tensor:
     """Size of the deformation, and the contrastive terms between people (spec 3.9, 4.6, 6.4)."""
-    avatar = people[k].avatar
-    moving = torch.nonzero(avatar.face.mobility > 0.5)[:, 0]
-    chosen = moving[torch.randint(len(moving), (settings.contrast_points,))]
-    means = avatar.face.means.detach()[chosen]
-    general = avatar.general.face(means, signals.motion, signals.au)
-    own = avatar.individual.face(means, signals.face_audio, signals.au)
-    loss = settings.motion * sum(change.abs().mean() for change in (*general, *own))
+    size = sum(part.abs().mean() for part in (*change.general, *change.individual))
+    loss = settings.motion * size
     weights = settings.negative_contrast, settings.similarity_contrast
     if it < settings.contrast_start or len(people) == 1 or not any(weights):
         return loss
+    face = people[k].avatar.face
+    mobile = torch.nonzero(face.mobility[change.moving] > 0.5)[:, 0]
+    chosen = mobile[torch.randint(len(mobile), (settings.contrast_points,))]
+    means = face.means.detach()[change.moving[chosen]]
+    general, own = change.general.means[chosen], change.individual.means[chosen]
     speech = people[k].drive.speech[int(people[k].scene.indices[i])][None]
     with torch.no_grad():
         others = [
@@ -210,13 +239,13 @@ def _field_losses(
             ).means
             for p in people
         ]
-    individuals = [own.means if j == k else other for j, other in enumerate(others)]
+    individuals = [own if j == k else other for j, other in enumerate(others)]
     others = others[:k] + others[k + 1 :]
     return (
         loss
-        + settings.negative_contrast * losses.negative_contrast(own.means, others)
+        + settings.negative_contrast * losses.negative_contrast(own, others)
         + settings.similarity_contrast
-        * losses.similarity_contrast(general.means, individuals, k, settings.temperature)
+        * losses.similarity_contrast(general, individuals, k, settings.temperature)
     )
 
 
@@ -228,17 +257,19 @@ def _step(person: Person, shared: torch.optim.AdamW | None) -> None:
             optimizer.zero_grad()
 
 
-def _densify(person: Person, it: int, control: DensityControl, settings: TrainSettings) -> None:
+def _densify(
+    person: Person, it: int, control: DensityControl, settings: TrainSettings, phase: Phase
+) -> None:
     if it < control.start or it % control.interval:
         return
-    sets: list[tuple[Gaussians, int]] = [
-        (person.avatar.face, settings.max_face),
-        (person.avatar.mouth, settings.max_mouth),
-    ]
-    for (gaussians, limit), stats in zip(sets, person.density, strict=True):
-        gradient = stats.gradient_norm / stats.visible.clamp_min(1)
-        gaussians.densify(gradient, control, limit)
-    person.density = tuple(GradientStats(len(gaussians)) for gaussians, _ in sets)
+    limits = (settings.max_face, settings.max_mouth)
+    sets: list[Gaussians] = [getattr(person.avatar, name) for name in SETS]
+    for name, gaussians, stats, limit in zip(SETS, sets, person.density, limits, strict=True):
+        if name in phase.sets:
+            # In a window, the mean over pixels weighs one more, and its side is a unit of NDC.
+            gradient = stats.gradient_norm / stats.visible.clamp_min(1) / person.magnification
+            gaussians.densify(gradient, control, limit)
+    person.density = tuple(GradientStats(len(gaussians)) for gaussians in sets)
 
 
 class _RunningMean:

@@ -6,7 +6,8 @@ import torch
 from d3talker.avatar import Rendered, Signals, compose, move
 from d3talker.cli import progress
 from d3talker.refine.styleunet import StyleUNet
-from d3talker.train.loop import LOG_EVERY, CurveRow, Meter, Person
+from d3talker.train.loop import LOG_EVERY, CurveRow, Meter
+from d3talker.train.person import Person
 from d3talker.train.photometric import l1_dssim
 from d3talker.train.scene import View
 from d3talker.train.settings import RefinerSettings

@@ -1,6 +1,6 @@
 """One person's frames, masks and cameras in memory, cut to the box around the head."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +15,11 @@ from d3talker.face.parsing import backdrop, head_mask, mouth_mask
 from d3talker.splat.rasterize import Camera
 from d3talker.video import read_frames
 
-MARGIN = 12  # px around the head at 512
+MARGIN = 12  # px around the head, or the mouth, at 512
 BLOCK = 32  # px; crops suit the rasterizer tiles and the refiner
+MOUTH_AREA = (
+    20  # px at 512; a frame that shows less of the inner mouth does not teach it (spec 3.6)
+)
 BAND = 5  # px at 512; the silhouette's uncertain band, where no alpha is asked for
 
 
@@ -87,6 +90,28 @@ class Scene:
             torch.from_numpy(self.mouths[i]),
         )
 
+    def cut(self, items: np.ndarray, corners: np.ndarray, width: int, height: int) -> "Scene":
+        """`items` (n,) of the scene, cut to windows with `corners` (n,2) x, y in their crops."""
+        windows = [
+            np.s_[i, y : y + height, x : x + width]
+            for i, (x, y) in zip(items, corners, strict=True)
+        ]
+        arrays = ("images", "backdrops", "heads", "mouths")
+        return replace(
+            self,
+            indices=self.indices[items],
+            rotations=self.rotations[items],
+            translations=self.translations[items],
+            origins=self.origins[items] + corners,
+            **{name: np.stack([getattr(self, name)[w] for w in windows]) for name in arrays},
+        )
+
+    def mouth_windows(self) -> "Scene | None":
+        """The items that show the inner mouth, cut to windows of one size around it."""
+        area = MOUTH_AREA * (self.size / 512) ** 2
+        items = np.nonzero(self.mouths.sum(axis=(1, 2)) >= max(1, area))[0]
+        return self.cut(items, *boxes(self.mouths[items], self.size)) if len(items) else None
+
 
 def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) -> Scene:
     """Read frames [start, stop) of a person whose artifacts are `files`.
@@ -106,7 +131,7 @@ def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) ->
     background = artifacts.load_image(files.background)
     heads = head_mask(labels)
     size = frames.shape[1]
-    origins, width, height = head_crops(heads, size)
+    origins, width, height = boxes(heads, size)
     if whole:
         origins, width, height = np.zeros_like(origins), size, size
     crops = [np.s_[y : y + height, x : x + width] for x, y in origins]
@@ -129,16 +154,19 @@ def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) ->
     )
 
 
-def head_crops(heads: np.ndarray, size: int) -> tuple[np.ndarray, int, int]:
-    """Boxes of one common size around every head mask (n,S,S): (origins (n,2), width, height)."""
+def boxes(masks: np.ndarray, size: int) -> tuple[np.ndarray, int, int]:
+    """Boxes of one common size around every mask (n,h,w): (origins (n,2) x, y, width, height).
+
+    `size` is the side of a whole frame, to which the margin is in proportion.
+    """
     starts, stops = [], []
     for axis in (1, 2):  # reduce over rows to get columns (x), then over columns to get rows (y)
-        present = heads.any(axis=axis)
+        present = masks.any(axis=axis)
         starts.append(present.argmax(axis=1))
-        stops.append(size - present[:, ::-1].argmax(axis=1))
+        stops.append(present.shape[1] - present[:, ::-1].argmax(axis=1))
     starts, stops = np.stack(starts, 1), np.stack(stops, 1)  # (n,2) x, y
-    margin = 2 * round(MARGIN * size / 512)
-    box = (stops - starts).max(axis=0) + margin
-    box = np.minimum((box + BLOCK - 1) // BLOCK * BLOCK, size)
-    origins = np.clip((starts + stops - box) // 2, 0, size - box)
+    limits = np.array(masks.shape[:0:-1])
+    box = (stops - starts).max(axis=0) + 2 * round(MARGIN * size / 512)
+    box = np.minimum((box + BLOCK - 1) // BLOCK * BLOCK, limits)
+    origins = np.clip((starts + stops - box) // 2, 0, limits - box)
     return origins, int(box[0]), int(box[1])

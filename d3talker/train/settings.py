@@ -79,9 +79,16 @@ class PretrainSettings(TrainSettings):
 
 @dataclass(frozen=True)
 class AdaptSettings(TrainSettings):
-    """adapt: pre-trained General field, Individual field from scratch, one person."""
+    """adapt: pre-trained General field, Individual field from scratch, one person.
 
-    iterations: int = 3000
+    Phases of no iterations are left out; the others run in the order of the next four lines. Every
+    schedule below starts anew in each. The paper has three phases: face, mouth and fuse.
+    """
+
+    face_iterations: int = 0  # the face alone; 10 000 (spec 4.9)
+    mouth_iterations: int = 0  # the mouth alone, behind the face as it is; 10 000 (spec 4.9)
+    iterations: int = 3000  # face and mouth together
+    fuse_iterations: int = 0  # colours of both and opacity of the face; 2000 (spec 4.9)
     densify: bool = True
     means_lr: float = 5e-5
     quats_lr: float = 5e-4

@@ -75,6 +75,7 @@ def evaluate(folder, drive="self", variant="d3talker", **rendered):
         "fps": 8.5,
         "fps_coarse": 12.0,
         "train_seconds": 100.0,
+        "train_seconds_by_stage": {"fit_static": 40.0, "adapt": 60.0},
         "backends": {},
         "versions": {},
     }
@@ -91,7 +92,7 @@ KEYS = {
     *("identity", "variant", "secs", "drive", "frames", "psnr", "psnr_head", "psnr_mouth", "ssim"),
     *("lpips", "lmd", "lip_distance", "sync_c", "sync_d", "mouth_corr", "mouth_corr_ci"),
     *("mouth_energy_corr", "av_offset_frames", "av_offset_against", "fps", "fps_coarse"),
-    *("train_seconds", "preset", "backends", "versions", "missing"),
+    *("train_seconds", "train_seconds_by_stage", "preset", "backends", "versions", "missing"),
 }
 
 

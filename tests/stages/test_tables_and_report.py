@@ -37,6 +37,7 @@ def results(tmp_path):
     about = {"identity": "anna", "variant": "d3talker", "secs": 10, "drive": "self"}
     metrics = about | dict.fromkeys(METRICS, 1.5) | dict.fromkeys(NEED_WEIGHTS)
     metrics |= {"preset": "quick", "backends": {}, "versions": {"hardware": "2 CPU cores"}}
+    metrics |= {"train_seconds_by_stage": {"adapt": 1.5}}
     save_json(
         run / "metrics.json", metrics | {"missing": dict.fromkeys(NEED_WEIGHTS, "no weights")}
     )

@@ -185,6 +185,14 @@ def test_self_drive_renders_the_test_frames_with_sound(trained):
     video = probe(trained["render"])
     assert (video.width, video.height, video.has_audio) == (SIZE, SIZE, True)
     assert report["fps"] > 0 and report["fps_coarse"] > report["fps"]
+    seconds = report["train_seconds_by_stage"]
+    assert list(seconds) == ["fit_static", "adapt", "finetune_c2f"]
+    assert report["train_seconds"] == pytest.approx(sum(seconds.values()))
+
+
+def test_the_refiner_says_how_wide_it_is(trained):
+    for name in ("c2f", "refiner"):
+        assert artifacts.load_tensors(trained[name])[1]["refiner"] == "light"
 
 
 def test_foreign_drive_lasts_as_long_as_its_audio(trained):

@@ -23,6 +23,7 @@ def make_run(drive="self", variant="d3talker", **values):
     missing = {"lpips": "needs weights"}
     metrics = dict.fromkeys(CONFIG["metrics"], 0.5) | values | dict.fromkeys(missing)
     metrics |= {"identity": "anna", "variant": variant, "secs": 10, "drive": drive}
+    metrics |= {"train_seconds_by_stage": {"fit_static": 90.0, "adapt_face": 240.0}}
     metrics |= {"preset": "quick", "versions": {"torch": "2.13"}, "backends": {"speech": "mel"}}
     rows = "stage,iteration,loss,l1,dssim,psnr,gaussians\nadapt,50,0.2,,,28,9000\n"
     rows += "adapt,100,0.1,,,30,9500\nfinetune_c2f,50,0.05,,,31,\n"
@@ -40,6 +41,10 @@ def make_page(runs, refused=(), **ingest):
     clip |= {"test": [100, 150], "note": None, "warnings": []} | ingest
     person = page.Person(clip, np.linspace(0, 0.2, 150), runs)
     return page.render([person], refused, CONFIG, {"git commit": "abc"})
+
+
+def test_training_time_is_told_stage_by_stage():
+    assert "fit_static 1.5, adapt_face 4.0" in make_page([make_run()])
 
 
 def test_videos_are_linked_and_everything_else_is_inside():

@@ -9,8 +9,10 @@ from dataclasses import replace  # noqa: E402
 import numpy as np  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from d3talker import artifacts  # noqa: E402
 from d3talker.refine.stylegan import ModulatedConv  # noqa: E402
-from d3talker.refine.styleunet import LIGHT, PAPER, StyleUNet, refine  # noqa: E402
+from d3talker.refine.styleunet import LIGHT, PAPER, WIDTHS, StyleUNet, refine  # noqa: E402
+from d3talker.train.checkpoint import load_refiner  # noqa: E402
 
 NARROW = replace(LIGHT, channels=(8, 8, 16), style_dim=16)
 
@@ -152,3 +154,13 @@ def test_light_network_learns_to_undo_a_blur_and_a_colour_shift():
 
     with torch.no_grad():
         assert psnr(net.eval()(coarse)) > psnr(coarse) + 1.0
+
+
+def test_a_refiner_is_read_at_the_width_it_was_made_with(tmp_path, monkeypatch):
+    monkeypatch.setitem(WIDTHS, "paper", NARROW)
+    path = tmp_path / "c2f.safetensors"
+    artifacts.save_tensors(path, StyleUNet(NARROW).state_dict(), {"refiner": "paper"})
+    assert load_refiner(path)[0].config == NARROW
+    artifacts.save_tensors(path, StyleUNet(NARROW).state_dict(), {})
+    with pytest.raises(artifacts.ArtifactError, match="does not say which refiner"):
+        load_refiner(path)

@@ -9,14 +9,14 @@ from d3talker.avatar import move  # noqa: E402
 from d3talker.render import ping_pong  # noqa: E402
 from d3talker.train.initial import mobility, mouth_cavity, surface_points  # noqa: E402
 from d3talker.train.pose import PoseCorrection, corrected  # noqa: E402
-from d3talker.train.scene import head_crops  # noqa: E402
+from d3talker.train.scene import boxes  # noqa: E402
 
 
 def test_every_head_lies_in_its_crop_and_crops_have_one_size():
     heads = np.zeros((3, 256, 256), bool)
     for i, (x, y) in enumerate([(60, 40), (70, 50), (180, 150)]):
         heads[i, y : y + 90, x : x + 70] = True
-    origins, width, height = head_crops(heads, 256)
+    origins, width, height = boxes(heads, 256)
     assert width % 32 == 0 and height % 32 == 0
     for head, (x, y) in zip(heads, origins, strict=True):
         assert 0 <= x <= 256 - width and 0 <= y <= 256 - height

@@ -31,6 +31,12 @@ def test_every_wrong_key_is_named(config):
     assert 'size: must be integer, not "big"' in str(problem.value)
 
 
+def test_the_refiner_is_light_or_of_the_papers_width(config):
+    configuration.check(config | {"refiner": "paper"})
+    with pytest.raises(configuration.ConfigProblem, match=r"refiner: 'wide' is not one of"):
+        configuration.check(config | {"refiner": "wide"})
+
+
 @pytest.mark.parametrize("key", ["preset", "variants"])
 def test_unknown_choices_list_the_known(config, key):
     config[key] = "swift" if key == "preset" else ["swift"]

@@ -66,6 +66,13 @@ def test_settings_of_the_refiner_concern_only_what_it_paints(finished):
     }
 
 
+def test_another_width_of_the_refiner_pretrains_and_adapts_anew(finished):
+    _, output = finished.run("--args=-n --config refiner=paper")
+    made = set(jobs(output))
+    assert {"pretrain_fields", "adapt", "finetune_c2f", "render", "report"} <= made
+    assert not {"fit_static", "pretrain_motion", "ingest"} & made
+
+
 def test_audios_drive_the_avatar_that_predicts_its_motion(finished):
     finished.add("audio/hello world.wav")
     _, output = finished.run("--audios", "videos/audio", "--args=-n")

@@ -78,14 +78,16 @@ rule pretrain_fields:
         stage=stage("pretrain", "torch"),
         files=options,
         settings=lambda wildcards: settings("pretrain", wildcards.avatar),
+        refiner=config["refiner"],
         refiner_settings=lambda wildcards: settings("pretrain_c2f", wildcards.avatar),
         seed=config["seed"],
     message:
         "{wildcards.avatar}: pre-train the General field and the refiner"
     shell:
-        "{params.stage} {params.files} --settings {params.settings:q}"
-        " --refiner-settings {params.refiner_settings:q} --seed {params.seed} --out-general {output.general:q}"
-        " --out-c2f {output.c2f:q} --out-curves {output.curves:q} 2>&1 | tee {log:q}"
+        "{params.stage} {params.files} --settings {params.settings:q} --refiner {params.refiner}"
+        " --refiner-settings {params.refiner_settings:q} --seed {params.seed}"
+        " --out-general {output.general:q} --out-c2f {output.c2f:q} --out-curves {output.curves:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule adapt:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from d3talker.fields.encoding import TriPlaneEncoder
+from d3talker.fields.face_kernels import FaceNetworks
 from d3talker.fields.signals import SIGNAL_DIM, AudioSignal, MotionSignal
 
 AU_DIM = 6  # AU01, AU04, AU05, AU06, AU07, AU45
@@ -55,12 +56,24 @@ class FaceField(nn.Module):
     def forward(self, means: Tensor, signal: Tensor, au: Tensor) -> FaceDeformation:
         """`means` (N,3) m, `signal` (32,), `au` (6,) -> changes of N Gaussians."""
         code = self.encoder(means)
-        region = self.attention(code) * signal  # eq. (5)
         eyes = torch.cat([self.au_encoder(au[:-1]), au[-1:]])
-        eyes = F.relu(self.eye_attention(code)) * eyes
-        out = self.decoder(torch.cat([code, region, eyes], dim=1))
+        out = self.networks(code, signal, eyes)
         # out[:, 7] is the opacity of the ancestors' field, predicted but never applied there.
         return FaceDeformation(MEAN_SCALE * out[:, 0:3], out[:, 3:7], out[:, 8:11])
+
+    def networks(self, code: Tensor, signal: Tensor, eyes: Tensor) -> Tensor:
+        """code (N,36), signal (32,), eyes (6,) -> (N,11): compiled on the CPU."""
+        if code.device.type != "cpu" or code.dtype != torch.float32:
+            return self.networks_reference(code, signal, eyes)
+        layers = (*self.attention, *self.eye_attention, *self.decoder)
+        weights = (layer.weight for layer in layers if isinstance(layer, nn.Linear))
+        return FaceNetworks.apply(code, signal, eyes, *weights)
+
+    def networks_reference(self, code: Tensor, signal: Tensor, eyes: Tensor) -> Tensor:
+        """The same in plain torch, on any device, of any dtype."""
+        region = self.attention(code) * signal  # eq. (5)
+        eyes = F.relu(self.eye_attention(code)) * eyes
+        return self.decoder(torch.cat([code, region, eyes], dim=1))
 
 
 class GeneralMouthField(nn.Module):

@@ -20,7 +20,7 @@ from d3talker.splat.simd import (
     store_at,
 )
 
-CHUNK = 256  # points; what a chunk needs stays in the second level cache
+CHUNK = 128  # points; what a chunk needs stays in the second level cache
 GROUP = 8  # neurons computed at once
 SQUARE = 4  # inputs and outputs whose products are summed at once
 
@@ -42,38 +42,44 @@ def pack(weights, packed, first):
 
 
 @njit(_nrt=False, **JIT)
-def dense(packed, first, inputs, outputs, x, x_line, y, y_line, rows, relu):
-    """y = W x for 16 `rows` points, from line `x_line` of x to `y_line` of y, then ReLU if asked.
+def store_pair(y, line, column, left, right, least):
+    """Two rows beside each other, nowhere below `least`."""
+    store_at(y, line, column, larger(left, least))
+    store_at(y, line, column + LANES, larger(right, least))
 
-    Writes outputs rounded up to a multiple of GROUP.
+
+@njit(_nrt=False, **JIT)
+def dense(packed, first, inputs, outputs, x, x_line, y, y_line, rows, least):
+    """y = max(W x, least) for 16 `rows` points, from line `x_line` of x to `y_line` of y.
+
+    `rows` is even. Writes outputs rounded up to a multiple of GROUP. `least` is 0 for a ReLU and
+    minus infinity for none.
     """
     for group in range((outputs + GROUP - 1) // GROUP):
         line, out = first + group * inputs, y_line + group * GROUP
-        for row in range(rows):
-            column = row * LANES
+        for column in range(0, rows * LANES, 2 * LANES):
             a, b, c, d = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
             e, f, g, h = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
+            aa, bb, cc, dd = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
+            ee, ff, gg, hh = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
             for i in range(inputs):
-                value = load_at(x, x_line + i, column)
-                a += value * spread_at(packed, line + i, 0)
-                b += value * spread_at(packed, line + i, 1)
-                c += value * spread_at(packed, line + i, 2)
-                d += value * spread_at(packed, line + i, 3)
-                e += value * spread_at(packed, line + i, 4)
-                f += value * spread_at(packed, line + i, 5)
-                g += value * spread_at(packed, line + i, 6)
-                h += value * spread_at(packed, line + i, 7)
-            if relu:
-                a, b, c, d = larger(a, 0.0), larger(b, 0.0), larger(c, 0.0), larger(d, 0.0)
-                e, f, g, h = larger(e, 0.0), larger(f, 0.0), larger(g, 0.0), larger(h, 0.0)
-            store_at(y, out, column, a)
-            store_at(y, out + 1, column, b)
-            store_at(y, out + 2, column, c)
-            store_at(y, out + 3, column, d)
-            store_at(y, out + 4, column, e)
-            store_at(y, out + 5, column, f)
-            store_at(y, out + 6, column, g)
-            store_at(y, out + 7, column, h)
+                left, right = load_at(x, x_line + i, column), load_at(x, x_line + i, column + LANES)
+                w, v = spread_at(packed, line + i, 0), spread_at(packed, line + i, 1)
+                a, aa, b, bb = a + left * w, aa + right * w, b + left * v, bb + right * v
+                w, v = spread_at(packed, line + i, 2), spread_at(packed, line + i, 3)
+                c, cc, d, dd = c + left * w, cc + right * w, d + left * v, dd + right * v
+                w, v = spread_at(packed, line + i, 4), spread_at(packed, line + i, 5)
+                e, ee, f, ff = e + left * w, ee + right * w, f + left * v, ff + right * v
+                w, v = spread_at(packed, line + i, 6), spread_at(packed, line + i, 7)
+                g, gg, h, hh = g + left * w, gg + right * w, h + left * v, hh + right * v
+            store_pair(y, out, column, a, aa, least)
+            store_pair(y, out + 1, column, b, bb, least)
+            store_pair(y, out + 2, column, c, cc, least)
+            store_pair(y, out + 3, column, d, dd, least)
+            store_pair(y, out + 4, column, e, ee, least)
+            store_pair(y, out + 5, column, f, ff, least)
+            store_pair(y, out + 6, column, g, gg, least)
+            store_pair(y, out + 7, column, h, hh, least)
 
 
 @njit(_nrt=False, **JIT)

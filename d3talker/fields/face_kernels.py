@@ -28,10 +28,23 @@ from d3talker.fields.dense import (
     relu_backward,
     sums_of,
 )
-from d3talker.splat.simd import LANES, load_at, new_lines, spread_at, store_at
+from d3talker.splat.simd import (
+    LANES,
+    gather,
+    lane_columns,
+    lane_rows,
+    load_at,
+    new_lines,
+    smaller,
+    spread_at,
+    store_at,
+    store_first,
+)
 
 PARTS = 4  # of the chunks, whose gradients are summed one by one, in this order
 A1, A2, E1, E2, D1, D2, D3 = range(7)  # the layers
+FOUR = np.float32(4)
+RELU, LINEAR = np.float32(0), np.float32(-np.inf)  # the least that a layer gives
 
 
 class Sizes(NamedTuple):
@@ -74,6 +87,12 @@ def pack_all(weights: list[np.ndarray]) -> Packed:
 
 
 @njit(**JIT)
+def even_rows(count):
+    """Rows that hold `count` points, an even number, as `dense` wants it."""
+    return (count + 2 * LANES - 1) // (2 * LANES) * 2
+
+
+@njit(**JIT)
 def values_of(count):
     """Zeros for `count` neurons, rounded up to whole groups. A little wider than CHUNK, so that the
     lines do not compete for the same places in the cache."""
@@ -83,20 +102,31 @@ def values_of(count):
 @njit(_nrt=False, **JIT)
 def load_chunk(source, start, count, values):
     """Points `start` to `start` + `count` of source (N,n) into the lines of `values`."""
-    for k in range(count):
-        for i in range(source.shape[1]):
-            values[i, k] = source[start + k, i]
-    for i in range(source.shape[1]):
-        for k in range(count, (count + LANES - 1) // LANES * LANES):
+    width = source.shape[1]
+    points = source[start : start + count]
+    whole_rows = count // LANES * LANES
+    lanes = lane_columns() + lane_rows() * FOUR
+    for i in range(width):
+        for k in range(0, whole_rows, LANES):
+            place = (lanes + np.float32(k)) * np.float32(width) + np.float32(i)
+            store_at(values, i, k, gather(points, place))
+        for k in range(whole_rows, count):
+            values[i, k] = points[k, i]
+        for k in range(count, even_rows(count) * LANES):
             values[i, k] = 0
 
 
 @njit(_nrt=False, **JIT)
 def store_chunk(values, start, count, target):
     """The inverse of `load_chunk`."""
-    for k in range(count):
-        for i in range(target.shape[1]):
-            target[start + k, i] = values[i, k]
+    width, stride = target.shape[1], values.shape[1]
+    lanes = lane_columns() + lane_rows() * FOUR
+    for i in range(0, width, LANES):
+        line = smaller(lanes + np.float32(i), np.float32(width - 1))
+        place = line * np.float32(stride)
+        for k in range(count):
+            row = gather(values, place + np.float32(k))
+            store_first(target, start + k, i, row, min(LANES, width - i))
 
 
 @njit(_nrt=False, **JIT)
@@ -124,15 +154,15 @@ def scale_lines_backward(values, factors, gradient, line, by_values, rows, sums,
 def run_layers(packed, n, signal, eyes, x, t, attention, u, eye_attention, h1, h2, out, rows):
     """All layers of a chunk whose code is in the first lines of x."""
     w, first = packed.forward, packed.forward_first
-    dense(w, first[A1], n.code, n.attention, x, 0, t, 0, rows, True)
-    dense(w, first[A2], n.attention, n.signal, t, 0, attention, 0, rows, False)
-    dense(w, first[E1], n.code, n.eye, x, 0, u, 0, rows, True)
-    dense(w, first[E2], n.eye, n.eyes, u, 0, eye_attention, 0, rows, True)
+    dense(w, first[A1], n.code, n.attention, x, 0, t, 0, rows, RELU)
+    dense(w, first[A2], n.attention, n.signal, t, 0, attention, 0, rows, LINEAR)
+    dense(w, first[E1], n.code, n.eye, x, 0, u, 0, rows, RELU)
+    dense(w, first[E2], n.eye, n.eyes, u, 0, eye_attention, 0, rows, RELU)
     scale_lines(attention, signal, x, n.code, rows)
     scale_lines(eye_attention, eyes, x, n.code + n.signal, rows)
-    dense(w, first[D1], n.code + n.signal + n.eyes, n.hidden, x, 0, h1, 0, rows, True)
-    dense(w, first[D2], n.hidden, n.hidden, h1, 0, h2, 0, rows, True)
-    dense(w, first[D3], n.hidden, n.out, h2, 0, out, 0, rows, False)
+    dense(w, first[D1], n.code + n.signal + n.eyes, n.hidden, x, 0, h1, 0, rows, RELU)
+    dense(w, first[D2], n.hidden, n.hidden, h1, 0, h2, 0, rows, RELU)
+    dense(w, first[D3], n.hidden, n.out, h2, 0, out, 0, rows, LINEAR)
 
 
 @njit(parallel=True, **JIT)
@@ -147,7 +177,7 @@ def face_forward(packed, n, code, signal, eyes, result):
         for chunk in range(chunks * part // PARTS, chunks * (part + 1) // PARTS):
             start = chunk * CHUNK
             count = min(CHUNK, code.shape[0] - start)
-            rows = (count + LANES - 1) // LANES
+            rows = even_rows(count)
             load_chunk(code, start, count, x)
             run_layers(packed, n, signal, eyes, x, t, attention, u, eye_attention, h1, h2, out, rows)
             store_chunk(out, start, count, result)
@@ -161,10 +191,10 @@ def branch_backward(
     """Gradients of two layers that start at the code: adds to by_code; `more` is scratch."""
     w, lines = packed.backward, packed.backward_first
     add_products(upstream, outputs, hidden_values, 0, hidden, rows, sums, starts[second])
-    dense(w, lines[second], outputs, hidden, upstream, 0, by_hidden, 0, rows, False)
+    dense(w, lines[second], outputs, hidden, upstream, 0, by_hidden, 0, rows, LINEAR)
     relu_backward(by_hidden, hidden_values, hidden, rows)
     add_products(by_hidden, hidden, x, 0, code, rows, sums, starts[first])
-    dense(w, lines[first], hidden, code, by_hidden, 0, more, 0, rows, False)
+    dense(w, lines[first], hidden, code, by_hidden, 0, more, 0, rows, LINEAR)
     for i in range(code):
         for row in range(rows):
             column = row * LANES
@@ -193,18 +223,18 @@ def face_backward(packed, n, code, signal, eyes, by_result, by_code, sums, start
         for chunk in range(chunks * part // PARTS, chunks * (part + 1) // PARTS):
             start = chunk * CHUNK
             count = min(CHUNK, code.shape[0] - start)
-            rows = (count + LANES - 1) // LANES
+            rows = even_rows(count)
             load_chunk(code, start, count, x)
             load_chunk(by_result, start, count, by_out)
             run_layers(packed, n, signal, eyes, x, t, attention, u, eye_attention, h1, h2, out, rows)
             add_products(by_out, n.out, h2, 0, n.hidden, rows, own, starts[D3])
-            dense(w, lines[D3], n.out, n.hidden, by_out, 0, by_h2, 0, rows, False)
+            dense(w, lines[D3], n.out, n.hidden, by_out, 0, by_h2, 0, rows, LINEAR)
             relu_backward(by_h2, h2, n.hidden, rows)
             add_products(by_h2, n.hidden, h1, 0, n.hidden, rows, own, starts[D2])
-            dense(w, lines[D2], n.hidden, n.hidden, by_h2, 0, by_h1, 0, rows, False)
+            dense(w, lines[D2], n.hidden, n.hidden, by_h2, 0, by_h1, 0, rows, LINEAR)
             relu_backward(by_h1, h1, n.hidden, rows)
             add_products(by_h1, n.hidden, x, 0, inputs, rows, own, starts[D1])
-            dense(w, lines[D1], n.hidden, inputs, by_h1, 0, by_x, 0, rows, False)
+            dense(w, lines[D1], n.hidden, inputs, by_h1, 0, by_x, 0, rows, LINEAR)
             scale_lines_backward(
                 attention, signal, by_x, n.code, by_attention, rows, own, starts[D3 + 1]
             )
@@ -250,7 +280,7 @@ class FaceNetworks(torch.autograd.Function):
             ctx.packed, sizes_of(weights), code.detach().contiguous().numpy(), _line(signal),
             _line(eyes), by_result.contiguous().numpy(), by_code.numpy(), sums, starts,
         )  # fmt: skip
-        totals = sums.sum(axis=(0, 2))
+        totals = sums.sum(axis=0) @ np.ones(LANES, np.float32)
         by_signal, by_eyes = (totals[a:b] for a, b in zip(starts[-3:], starts[-2:], strict=False))
         by_weights = [
             gradient_of(totals, start, *shape) for start, shape in zip(starts, shapes, strict=False)

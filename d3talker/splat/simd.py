@@ -389,8 +389,9 @@ def total(typing_context, row):
 
 
 @intrinsic
-def gather(typing_context, flat, index):
-    """Numbers of an array (n,) float32 at 16 places, whole numbers below 2^24."""
+def gather(typing_context, array, index):
+    """Numbers of a C-contiguous array float32, of any shape, at 16 places of its memory: whole
+    numbers below 2^24."""
 
     def emit(context, builder, sig, args):
         data = context.make_array(sig.args[0])(context, builder, args[0]).data
@@ -408,7 +409,7 @@ def gather(typing_context, flat, index):
             row = builder.insert_element(row, builder.load(builder.gep(data, [place])), ir.IntType(32)(lane))
         return row
 
-    return Row(flat, Row), emit
+    return Row(array, Row), emit
 
 
 @intrinsic

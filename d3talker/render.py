@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3talker.avatar import Avatar, Rendered, Signals, compose
-from d3talker.refine.styleunet import StyleUNet, refine
+from d3talker.avatar import MOVING, Avatar, Rendered, Signals, compose
+from d3talker.fields.deformation import face_mouth_hook
+from d3talker.refine.styleunet import StyleUNet, for_display, refine
 from d3talker.train.scene import Scene
 
 PARTS = ("fields", "rasterize", "refine")
@@ -42,6 +43,53 @@ class Clock:
         return self.frames / total if total else None
 
 
+class FrozenAvatar:
+    """An avatar that is trained no more: what is the same in every frame is computed once.
+
+    That is the code of the rest positions, and every attribute that the fields do not change.
+    """
+
+    @torch.no_grad()
+    def __init__(self, avatar: Avatar) -> None:
+        self.avatar = avatar
+        self.face, self.mouth = avatar.face.activated(), avatar.mouth.activated()
+        if avatar.general is None:
+            return
+        face, mouth = avatar.face, avatar.mouth
+        self.moving = torch.nonzero(face.mobility > MOVING)[:, 0]
+        self.weight = face.mobility[self.moving, None]
+        self.raw = {name: getattr(face, name)[self.moving] for name in ("means", "quats", "scales")}
+        means = self.raw["means"]
+        self.face_codes = [
+            field.face.encoder(means) for field in (avatar.general, avatar.individual)
+        ]
+        self.mouth_codes = [
+            field.mouth.encoder(mouth.means) for field in (avatar.general, avatar.individual)
+        ]
+
+    @torch.no_grad()
+    def deform(self, signals: Signals | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What `Avatar.deform` gives: attributes of face and mouth Gaussians in one frame."""
+        if signals is None:
+            return self.face, self.mouth
+        general, individual = self.avatar.general, self.avatar.individual
+        shared = general.face.deform(self.face_codes[0], signals.motion, signals.au)
+        own = individual.face.deform(self.face_codes[1], signals.face_audio, signals.au)
+        changed = {
+            name: torch.addcmul(self.raw[name], change, self.weight)
+            for name, change in (shared + own)._asdict().items()
+        }
+        changed["scales"] = F.softplus(changed["scales"])
+        face = self.face | {
+            name: self.face[name].index_copy(0, self.moving, values)
+            for name, values in changed.items()
+        }
+        hook = face_mouth_hook(shared.means * self.weight)
+        moved = general.mouth.deform(self.mouth_codes[0], signals.motion, hook)
+        moved = moved + individual.mouth.deform(self.mouth_codes[1], signals.mouth_audio)
+        return face, self.mouth | {"means": self.mouth["means"] + moved}
+
+
 @torch.no_grad()
 def render_frames(
     avatar: Avatar,
@@ -58,12 +106,14 @@ def render_frames(
     the refiner works.
     """
     origins, width, height = boxes
+    frozen = FrozenAvatar(avatar)
+    refiner = None if refiner is None else for_display(refiner)
     for n, i in enumerate(order):
         backdrop = torch.from_numpy(scene.backdrops[i]).float() / 255
         x, y = origins[i].tolist()
         window = np.s_[y : y + height, x : x + width]
         marks = [time.perf_counter()]
-        face, mouth = avatar.deform(signals[n])
+        face, mouth = frozen.deform(signals[n])
         marks.append(time.perf_counter())
         camera = scene.camera(i).crop(x, y, width, height)
         rendered = compose(face, mouth, camera, backdrop[window])
@@ -78,9 +128,10 @@ def render_frames(
 def refined(refiner: StyleUNet, rendered: Rendered) -> Tensor:
     """The refined image near the head, the coarse one elsewhere: the backdrop is already true."""
     alpha = 1 - (1 - rendered.face_alpha) * (1 - rendered.mouth_alpha)
-    near = F.max_pool2d(alpha[None, None], REFINED_MARGIN, 1, REFINED_MARGIN // 2)[0, 0, ..., None]
-    fine = torch.as_tensor(refine(refiner, rendered.image))
-    return rendered.image + (fine - rendered.image) * near
+    margin = REFINED_MARGIN // 2
+    near = F.max_pool2d(alpha[None], (1, REFINED_MARGIN), 1, (0, margin))
+    near = F.max_pool2d(near, (REFINED_MARGIN, 1), 1, (margin, 0))[0, ..., None]
+    return torch.lerp(rendered.image, refine(refiner, rendered.image), near)
 
 
 def ping_pong(length: int, count: int) -> np.ndarray:

@@ -55,7 +55,10 @@ class FaceField(nn.Module):
 
     def forward(self, means: Tensor, signal: Tensor, au: Tensor) -> FaceDeformation:
         """`means` (N,3) m, `signal` (32,), `au` (6,) -> changes of N Gaussians."""
-        code = self.encoder(means)
+        return self.deform(self.encoder(means), signal, au)
+
+    def deform(self, code: Tensor, signal: Tensor, au: Tensor) -> FaceDeformation:
+        """The same, where the code (N,36) of the means is known already."""
         eyes = torch.cat([self.au_encoder(au[:-1]), au[-1:]])
         out = self.networks(code, signal, eyes)
         # out[:, 7] is the opacity of the ancestors' field, predicted but never applied there.
@@ -90,8 +93,11 @@ class GeneralMouthField(nn.Module):
 
     def forward(self, means: Tensor, signal: Tensor, hook: Tensor) -> Tensor:
         """`means` (N,3), `signal` (32,), `hook` (3,) -> change of means (N,3) m."""
-        code = self.encoder(means)
-        hook = hook.expand(len(means), 3)
+        return self.deform(self.encoder(means), signal, hook)
+
+    def deform(self, code: Tensor, signal: Tensor, hook: Tensor) -> Tensor:
+        """The same, where the code (N,36) of the means is known already."""
+        hook = hook.expand(len(code), 3)
         region = self.attention(code) * signal
         out = self.decoder(torch.cat([code, region, hook], dim=1))[:, :3]
         gate = 2 * torch.sigmoid(self.gate(torch.cat([code, hook], dim=1)))
@@ -110,7 +116,10 @@ class IndividualMouthField(nn.Module):
 
     def forward(self, means: Tensor, signal: Tensor) -> Tensor:
         """`means` (N,3), `signal` (32,) -> change of means (N,3) m."""
-        code = self.encoder(means)
+        return self.deform(self.encoder(means), signal)
+
+    def deform(self, code: Tensor, signal: Tensor) -> Tensor:
+        """The same, where the code (N,36) of the means is known already."""
         return MEAN_SCALE * self.decoder(torch.cat([code, self.attention(code) * signal], 1))[:, :3]
 
 

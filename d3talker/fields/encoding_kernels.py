@@ -120,9 +120,7 @@ def table_gradient(points, bound, lines, levels, by_features, by_parts):
                 a, b = plane_axes(plane)
                 u, v = unit(points[i, a], bound), unit(points[i, b], bound)
                 if inside(u, v):
-                    add_corners(
-                        by_parts[part], lines, plane, u, v, by_features, i, levels, scratch
-                    )
+                    add_corners(by_parts[part], lines, plane, u, v, by_features, i, levels, scratch)
 
 
 @njit(_nrt=False, **JIT)

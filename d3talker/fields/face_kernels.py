@@ -179,7 +179,9 @@ def face_forward(packed, n, code, signal, eyes, result):
             count = min(CHUNK, code.shape[0] - start)
             rows = even_rows(count)
             load_chunk(code, start, count, x)
-            run_layers(packed, n, signal, eyes, x, t, attention, u, eye_attention, h1, h2, out, rows)
+            run_layers(
+                packed, n, signal, eyes, x, t, attention, u, eye_attention, h1, h2, out, rows
+            )
             store_chunk(out, start, count, result)
 
 
@@ -226,7 +228,9 @@ def face_backward(packed, n, code, signal, eyes, by_result, by_code, sums, start
             rows = even_rows(count)
             load_chunk(code, start, count, x)
             load_chunk(by_result, start, count, by_out)
-            run_layers(packed, n, signal, eyes, x, t, attention, u, eye_attention, h1, h2, out, rows)
+            run_layers(
+                packed, n, signal, eyes, x, t, attention, u, eye_attention, h1, h2, out, rows
+            )
             add_products(by_out, n.out, h2, 0, n.hidden, rows, own, starts[D3])
             dense(w, lines[D3], n.out, n.hidden, by_out, 0, by_h2, 0, rows, LINEAR)
             relu_backward(by_h2, h2, n.hidden, rows)
@@ -285,7 +289,9 @@ class FaceNetworks(torch.autograd.Function):
         by_weights = [
             gradient_of(totals, start, *shape) for start, shape in zip(starts, shapes, strict=False)
         ]
-        return by_code, *(torch.from_numpy(np.ascontiguousarray(g)) for g in (by_signal, by_eyes, *by_weights))
+        return by_code, *(
+            torch.from_numpy(np.ascontiguousarray(g)) for g in (by_signal, by_eyes, *by_weights)
+        )
 
 
 def _line(vector: torch.Tensor) -> np.ndarray:

@@ -57,7 +57,7 @@ class ModulatedConv(nn.Module):
         padding = self.weight.shape[-1] // 2
         if len(x) == 1:
             weight = self.weight * scale[0, :, None, None] * gain[0, :, None, None, None]
-            return functional.conv2d(x, weight, bias, padding=padding)
+            return functional.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding=padding)
         y = functional.conv2d(x * scale[:, :, None, None], self.weight, padding=padding)
         return y * gain[:, :, None, None] + bias[:, None, None]
 
@@ -129,6 +129,7 @@ class Decoder(nn.Module):
         """code (B,S), (h,w) of the coarsest level, (scale, shift) per doubling to the image."""
         style = self.mlp(code)
         x = functional.interpolate(self.constant, size, mode="bilinear", align_corners=False)
+        x = x.to(maps[0][0].dtype)
         x = self.first(x.expand(len(code), -1, -1, -1), style)
         image = self.to_rgb[0](x, style)
         for up, same, to_rgb, (scale, shift) in zip(

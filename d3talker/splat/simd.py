@@ -405,8 +405,12 @@ def gather(typing_context, array, index):
             return builder.call(function, [nothing, data, index, everywhere, ir.IntType(32)(4)])
         row = ir.Constant(_FLOATS, ir.Undefined)
         for lane in range(LANES):
-            place = builder.sext(builder.extract_element(index, ir.IntType(32)(lane)), ir.IntType(64))
-            row = builder.insert_element(row, builder.load(builder.gep(data, [place])), ir.IntType(32)(lane))
+            place = builder.sext(
+                builder.extract_element(index, ir.IntType(32)(lane)), ir.IntType(64)
+            )
+            row = builder.insert_element(
+                row, builder.load(builder.gep(data, [place])), ir.IntType(32)(lane)
+            )
         return row
 
     return Row(array, Row), emit
@@ -435,7 +439,9 @@ def _define_spread(count, doc):
             some = ir.VectorType(ir.FloatType(), count)
             pointer = builder.bitcast(builder.gep(data, [position]), some.as_pointer())
             part = builder.load(pointer, align=4)
-            return builder.shuffle_vector(part, part, ir.Constant(_INTS, [*range(count)] * (LANES // count)))
+            return builder.shuffle_vector(
+                part, part, ir.Constant(_INTS, [*range(count)] * (LANES // count))
+            )
 
         return Row(lines, types.int64, types.int64), emit
 

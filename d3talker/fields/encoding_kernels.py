@@ -78,7 +78,7 @@ def look_up_plane(table, lines, plane, u, v):
 
 @njit(parallel=True, **JIT)
 def look_up(points, bound, table, lines, levels, features):
-    """Fill features (N,3 levels) of points (N,3), m; zero in a plane outside of which a point is."""
+    """Fill features (N,3 levels) of points (N,3), m; zero in a plane that has no such place."""
     for i in prange(points.shape[0]):
         for plane in range(len(PLANES)):
             a, b = plane_axes(plane)

@@ -18,7 +18,6 @@ from d3talker.compiled import JIT
 from d3talker.fields.dense import (
     CHUNK,
     GROUP,
-    SQUARE,
     add_products,
     add_to,
     dense,

@@ -11,7 +11,7 @@ import torch
 
 from d3talker.splat.camera import Camera
 from d3talker.splat.cuda import MARGIN, check_arguments, on_gpu, world_to_camera
-from d3talker.splat.rasterize import GradientStats, Rendering
+from d3talker.splat.rasterize import GradientStats, Rendering, lay_over
 from d3talker.splat.reference import rasterize_reference, record_view
 
 MAX_FEATURES = 34  # what the package was compiled for
@@ -38,6 +38,11 @@ def rasterize(
         features = means.new_zeros(len(means), 0)
     if background is None:
         background = means.new_zeros(3)
+    if background.dim() == 3:
+        over_black = rasterize(
+            means, quats, scales, opacities, colors, camera, None, stats, features
+        )
+        return lay_over(over_black, background)
     check_arguments(means, quats, scales, opacities, colors, features)
     if features.shape[1] > MAX_FEATURES:
         raise ValueError(f"features: at most {MAX_FEATURES}, got {features.shape[1]}")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from d3talker.splat.binning import Bins, bin_splats, gather, nearest_first
+from d3talker.splat.binning import bin_splats, gather, nearest_first
 from d3talker.splat.camera import Camera
 from d3talker.splat.projection import SPLAT, project, project_backward
 from d3talker.splat.simd import new_lines
@@ -74,9 +74,9 @@ def rasterize(
 
     means (N,3) world positions, m; quats (N,4) rotations (w,x,y,z) of any length but zero; scales
     (N,3) standard deviations, m, not negative; opacities (N,) in (0,1); colors (N,3) RGB;
-    background (3,) RGB, black by default; features (N,F) anything else to blend, such as normals
+    background (3,) or (H,W,3) RGB, black by default; features (N,F) anything else to blend, such as normals
     or attention. A backward pass adds to `stats`. There is no gradient by the camera: to optimise
-    a pose, move the Gaussians instead. Raises ValueError for a wrong shape, type or size, and for
+    a pose, move the Gaussians instead. An image as background gets a gradient, a colour none. Raises ValueError for a wrong shape, type or size, and for
     values that are not finite.
     """
     count = len(means)
@@ -99,11 +99,20 @@ def rasterize(
             raise ValueError(f"{name}: not all values are finite")
     if background is None:
         background = torch.zeros(3, dtype=torch.float32)
+    size = camera.height, camera.width, 3
+    if background.shape not in ((3,), size):
+        raise ValueError(f"background: expected (3,) or {size}, got {tuple(background.shape)}")
+    background = background.float().expand(size)
     return Rendering(
         *_Rasterize.apply(
-            means, quats, scales, opacities, colors, features, camera, background, stats
+            means, quats, scales, opacities, colors, features, background, camera, stats
         )
     )
+
+
+def lay_over(rendering: Rendering, background: torch.Tensor) -> Rendering:
+    """A rendering over black laid over the image `background` (H,W,3)."""
+    return rendering._replace(color=rendering.color + (1 - rendering.alpha[..., None]) * background)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
@@ -119,7 +128,7 @@ def _pose(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, means, quats, scales, opacities, colors, features, camera, background, stats):
+    def forward(ctx, means, quats, scales, opacities, colors, features, background, camera, stats):
         width, height = camera.width, camera.height
         geometry = [_array(tensor) for tensor in (means, quats, scales, opacities)]
         projected = np.empty(len(means), SPLAT)
@@ -134,12 +143,15 @@ class _Rasterize(torch.autograd.Function):
         images, alpha = [], torch.zeros(height, width)
         touched = np.empty(len(bins.splat), np.uint16)
         for first in range(0, values.shape[1], CHANNELS):
-            behind = torch.zeros(3) if first else background.float()
-            three, fourth = behind.repeat(height, width, 1), torch.zeros(height, width)
+            three = (
+                torch.zeros(height, width, 3)
+                if first
+                else background.detach().clone(memory_format=torch.contiguous_format)
+            )
+            fourth = torch.zeros(height, width)
             blend(
-                splats, values, first, bins, behind.numpy(),
-                three.numpy(), fourth.numpy(), alpha.numpy(), touched,
-            )  # fmt: skip
+                splats, values, first, bins, three.numpy(), fourth.numpy(), alpha.numpy(), touched
+            )
             images += [three, fourth]
         ctx.save_for_backward(means, quats, scales, opacities, alpha, *images)
         ctx.camera, ctx.stats, ctx.features = camera, stats, features.shape[1]
@@ -174,7 +186,10 @@ class _Rasterize(torch.autograd.Function):
         if ctx.stats is not None:
             ctx.stats.add(splats, by_centre, camera.width, camera.height)
         results += [by_value[:, :3], by_value[:, 4 : 4 + ctx.features]]
-        return *(torch.from_numpy(array) for array in results), None, None, None
+        by_background = None
+        if ctx.needs_input_grad[6]:
+            by_background = by_color * (1 - torch.from_numpy(alpha))[..., None]
+        return *(torch.from_numpy(array) for array in results), by_background, None, None
 
 
 def _joined(images: list[torch.Tensor], alpha: torch.Tensor, count: int) -> torch.Tensor:

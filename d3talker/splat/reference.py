@@ -76,7 +76,8 @@ def rasterize_reference(
     transmittance = before[:, -1]
     color = weights @ colors[order]
     if background is not None:
-        color = color + transmittance[:, None] * background
+        shape = camera.height, camera.width, 3
+        color = color + transmittance[:, None] * background.expand(shape).reshape(-1, 3)
     shape = camera.height, camera.width
     return Rendering(
         color.view(*shape, 3),

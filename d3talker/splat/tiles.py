@@ -177,9 +177,8 @@ def block_size(block, top, left, height, width):
 
 
 @njit(**JIT)
-def draw_tile(lines, top, left, background, color, depth, alpha):
-    """Copy the lines of a tile (see blend_chunk) to the image."""
-    red, green, blue = background[0], background[1], background[2]
+def draw_tile(lines, top, left, color, depth, alpha):
+    """Lay a tile, the lines of blend_chunk, over the image."""
     for block in range(BLOCKS):
         top_row, first_column, rows, columns = block_size(block, top, left, *depth.shape)
         line = block * (1 + CHANNELS)
@@ -188,16 +187,16 @@ def draw_tile(lines, top, left, background, color, depth, alpha):
             for column in range(columns):
                 x, lane = first_column + column, row * BLOCK + column
                 transmittance = abs(lines[line, lane])
-                color[y, x, 0] = lines[line + 1, lane] + transmittance * red
-                color[y, x, 1] = lines[line + 2, lane] + transmittance * green
-                color[y, x, 2] = lines[line + 3, lane] + transmittance * blue
+                color[y, x, 0] = lines[line + 1, lane] + transmittance * color[y, x, 0]
+                color[y, x, 1] = lines[line + 2, lane] + transmittance * color[y, x, 1]
+                color[y, x, 2] = lines[line + 3, lane] + transmittance * color[y, x, 2]
                 depth[y, x] = lines[line + 4, lane]
                 alpha[y, x] = ONE - transmittance
 
 
 @njit(parallel=True, **JIT)
-def blend(splats, values, first_value, bins, background, color, depth, alpha, touched):
-    """Draw color (H,W,3), depth (H,W) and alpha (H,W) float32, four channels, over an empty image.
+def blend(splats, values, first_value, bins, color, depth, alpha, touched):
+    """Draw color (H,W,3) over what is there, and depth (H,W) and alpha (H,W) over zeros, float32.
 
     `values` (M,C) float32 holds the channels from column `first_value`; splats are sorted by depth.
     touched (E,) uint16 is filled with the blocks of each pair, as bits, as far as is needed.
@@ -234,7 +233,7 @@ def blend(splats, values, first_value, bins, background, color, depth, alpha, to
             )
             if open_blocks == 0:
                 break
-        draw_tile(lines, top, left, background, color, depth, alpha)
+        draw_tile(lines, top, left, color, depth, alpha)
 
 
 def pixel_moments() -> np.ndarray:

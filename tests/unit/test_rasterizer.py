@@ -212,3 +212,44 @@ def test_a_wrong_shape_is_named():
     gaussians[3] = gaussians[3][:, None]
     with pytest.raises(ValueError, match=r"opacities: expected \(3,\)"):
         rasterize(*gaussians, make_camera())
+
+
+def test_an_image_may_be_the_background_and_gets_a_gradient():
+    camera = make_camera()
+    gaussians = make_gaussians(50)
+    image = torch.rand(SIZE, SIZE, 3, generator=torch.Generator().manual_seed(3))
+    image.requires_grad_()
+    rendering = rasterize(*gaussians, camera, image)
+    over_black = rasterize(*gaussians, camera)
+    expected = over_black.color + (1 - over_black.alpha[..., None]) * image
+    torch.testing.assert_close(rendering.color, expected, rtol=0, atol=1e-6)
+    weights = torch.randn(image.shape, generator=torch.Generator().manual_seed(4))
+    gradients = [
+        torch.autograd.grad(color, image, weights)[0] for color in (rendering.color, expected)
+    ]
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-6)
+    assert_same_as_reference(gaussians, camera, image.detach())
+
+
+def test_a_background_of_another_size_is_named():
+    with pytest.raises(ValueError, match="background"):
+        rasterize(*make_gaussians(3), make_camera(), torch.zeros(SIZE, 3))
+
+
+def test_features_are_blended_like_colors_and_have_gradients():
+    gaussians, camera = with_grad(make_gaussians(60)), make_camera()
+    generator = torch.Generator().manual_seed(5)
+    features = torch.rand(60, 6, generator=generator)
+    features[:, 4:] = gaussians[4][:, :2].detach()
+    features.requires_grad_()
+    rendering = rasterize(*gaussians, camera, features=features)
+    assert rendering.features.shape == (SIZE, SIZE, 6)
+    torch.testing.assert_close(rendering.features[..., 4:], rendering.color[..., :2])
+    exact = with_grad([*gaussians, features], torch.float64)
+    expected = rasterize_reference(*exact[:5], camera, features=exact[5])
+    torch.testing.assert_close(rendering.features.double(), expected.features, rtol=0, atol=2e-5)
+    inputs = [*gaussians, features]
+    got = torch.autograd.grad(random_loss(rendering), inputs)
+    wanted = torch.autograd.grad(random_loss(expected), exact)
+    for gradient, exact_one in zip(got, wanted, strict=True):
+        assert (gradient - exact_one).norm() / exact_one.norm() < 1e-4

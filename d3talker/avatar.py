@@ -184,9 +184,8 @@ def compose(
     face_stats, mouth_stats = stats or (None, None)
     for name, attributes, gathered in (("mouth", mouth, mouth_stats), ("face", face, face_stats)):
         if attributes is not None:
-            layer = rasterize(**attributes, camera=camera, stats=gathered)
-            image = layer.color + image * (1 - layer.alpha[..., None])
-            alphas[name] = layer.alpha
+            layer = rasterize(**attributes, camera=camera, background=image, stats=gathered)
+            image, alphas[name] = layer.color, layer.alpha
     return Rendered(image, alphas.get("face"), alphas.get("mouth"))
 
 

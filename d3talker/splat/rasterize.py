@@ -74,10 +74,10 @@ def rasterize(
 
     means (N,3) world positions, m; quats (N,4) rotations (w,x,y,z) of any length but zero; scales
     (N,3) standard deviations, m, not negative; opacities (N,) in (0,1); colors (N,3) RGB;
-    background (3,) or (H,W,3) RGB, black by default; features (N,F) anything else to blend, such as normals
-    or attention. A backward pass adds to `stats`. There is no gradient by the camera: to optimise
-    a pose, move the Gaussians instead. An image as background gets a gradient, a colour none. Raises ValueError for a wrong shape, type or size, and for
-    values that are not finite.
+    background (3,) or (H,W,3) RGB, black by default; features (N,F) anything else to blend, such
+    as normals or attention. A backward pass adds to `stats`. There is no gradient by the camera:
+    to optimise a pose, move the Gaussians instead. Raises ValueError for a wrong shape, type or
+    size, and for values that are not finite.
     """
     count = len(means)
     if features is None:
@@ -143,11 +143,9 @@ class _Rasterize(torch.autograd.Function):
         images, alpha = [], torch.zeros(height, width)
         touched = np.empty(len(bins.splat), np.uint16)
         for first in range(0, values.shape[1], CHANNELS):
-            three = (
-                torch.zeros(height, width, 3)
-                if first
-                else background.detach().clone(memory_format=torch.contiguous_format)
-            )
+            three = torch.zeros(height, width, 3)
+            if first == 0:
+                three.copy_(background)
             fourth = torch.zeros(height, width)
             blend(
                 splats, values, first, bins, three.numpy(), fourth.numpy(), alpha.numpy(), touched

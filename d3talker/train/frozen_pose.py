@@ -40,8 +40,7 @@ def refine_poses(
         for step in range(settings.steps):
             pose = corrections.leaf(i)
             moved = move(head, pose[:3], pose[3:])
-            color, _, alpha = rasterize(**moved, camera=camera)
-            image = color + backdrop * (1 - alpha[..., None])
+            image = rasterize(**moved, camera=camera, background=backdrop).color
             ((image - target).abs().mean(2) * weight).mean().backward()
             corrections.step(i, pose.grad, settings.lr_final ** (step / settings.steps))
     return _smooth(corrections.values.numpy(), settings.smoothing)

@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from d3talker.compiled import set_threads  # noqa: E402
 from d3talker.fields import deformation, signals  # noqa: E402
 
 
@@ -78,3 +79,52 @@ def test_weight_decay_applies_to_the_tables_only():
     tables, nets = deformation.parameter_groups(deformation.FaceField(32), 1e-3, 1e-4)
     assert tables["weight_decay"] == 0.01 and nets["weight_decay"] == 0
     assert sum(p.numel() for p in tables["params"]) == 3 * 9_464
+
+
+def network_inputs(points, dtype=torch.float32):
+    """code, signal and eyes of `points` points, with gradients."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (points, 36), (32,), (deformation.AU_DIM,)
+    return [torch.randn(s, generator=generator).to(dtype).requires_grad_() for s in shapes]
+
+
+@pytest.mark.parametrize("hidden", [64, 32])
+@pytest.mark.parametrize("points", [1, 17, 1000])  # chunks and rows that are not full
+def test_compiled_networks_equal_the_plain_ones(hidden, points):
+    torch.manual_seed(0)
+    field = deformation.FaceField(hidden)
+    results, gradients = [], []
+    for dtype, networks in (
+        (torch.float32, field.networks),
+        (torch.float64, field.networks_reference),
+    ):
+        field.to(dtype)
+        inputs = network_inputs(points, dtype)
+        parts = (field.attention, field.eye_attention, field.decoder)
+        weights = [weight for part in parts for weight in part.parameters()]
+        out = networks(*inputs)
+        upstream = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
+        gradients.append(torch.autograd.grad(out, [*inputs, *weights], upstream.to(dtype)))
+        results.append(out)
+    torch.testing.assert_close(results[0].double(), results[1], rtol=1e-4, atol=1e-5)
+    for fast, exact in zip(*gradients, strict=True):
+        assert (fast - exact).norm() <= 1e-4 * exact.norm() + 1e-7
+
+
+def test_networks_give_the_same_bits_with_one_and_two_threads():
+    torch.manual_seed(0)
+    field = deformation.FaceField(hidden=32)
+    results = []
+    for threads in (1, 2):
+        set_threads(threads)
+        inputs = network_inputs(700)
+        out = field.networks(*inputs)
+        results.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_no_points_are_no_error():
+    field = deformation.FaceField(hidden=32)
+    change = field(torch.zeros(0, 3), torch.randn(32), torch.rand(6))
+    assert change.means.shape == (0, 3)
+    sum(part.sum() for part in change).backward()

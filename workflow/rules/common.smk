@@ -90,6 +90,11 @@ def source(path):
     return [] if re.search(r"[{}<>]", str(path)) else os.path.relpath(path)
 
 
+def target_threads(wildcards):
+    """Threads of a job that works for one target alone: all cores, shared by the targets."""
+    return config["threads"] or max(1, (workflow.cores or 1) // max(1, len(CAST.targets)))
+
+
 def clip():
     """What the training stages read of one person's clip."""
     return {

@@ -17,7 +17,7 @@ rule render:
         "<logs>/{id}/{variant}/{secs}s/{drive}/render.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/render.tsv"
-    threads: 1
+    threads: target_threads
     resources:
         mem_mb=8000,
         runtime=60,

@@ -1,5 +1,5 @@
-# Static heads, what all people share, and the target's avatar and refiner. Each job has one thread:
-# measured, a second one makes it no faster, while a job beside it uses the other core in full.
+# Static heads, what all people share, and the target's avatar and refiner. Jobs of which there are
+# many at once have one thread each: that uses the cores best.
 
 
 rule fit_static:
@@ -104,7 +104,7 @@ rule adapt:
         "<logs>/{id}/{avatar}/{secs}s/adapt.log",
     benchmark:
         "<benchmarks>/{id}/{avatar}/{secs}s/adapt.tsv"
-    threads: 1
+    threads: target_threads
     resources:
         mem_mb=8000,
         runtime=240,
@@ -135,7 +135,7 @@ rule finetune_c2f:
         "<logs>/{id}/{avatar}/{secs}s/finetune_c2f.log",
     benchmark:
         "<benchmarks>/{id}/{avatar}/{secs}s/finetune_c2f.tsv"
-    threads: 1
+    threads: target_threads
     resources:
         mem_mb=8000,
         runtime=120,

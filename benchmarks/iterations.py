@@ -12,7 +12,7 @@ from benchmarks.scenes import head_avatar, head_scene, person, random_drive
 from benchmarks.table import Row
 from benchmarks.timing import interleaved, seconds_of, summary, threads
 from d3talker.avatar import Signals
-from d3talker.refine.styleunet import LIGHT, StyleUNet, refine
+from d3talker.refine.styleunet import LIGHT, StyleUNet, for_display, refine
 from d3talker.render import WARM_UP, Clock, render_frames
 from d3talker.train.loop import train
 from d3talker.train.phases import Phase
@@ -71,8 +71,8 @@ def training_rows(gaussians: int, size: int, numbers: tuple[int, ...], rounds: i
 
 
 def refiner_rows(size: int, numbers: tuple[int, ...], seconds: float) -> list[Row]:
-    """The light refiner on a whole frame."""
-    refiner = StyleUNet(LIGHT).eval()
+    """The light refiner on a whole frame, as rendering uses it."""
+    refiner = for_display(StyleUNet(LIGHT).eval())
     image = torch.rand(size, size, 3)
     rows = []
     for number in numbers:

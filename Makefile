@@ -71,8 +71,14 @@ test-cluster: setup
 	  $(WORKFLOW)/python -m pytest tests/cluster; \
 	else echo "there are no tests in tests/cluster"; fi
 
+# Environment variables as in the workflow; the suite itself sets the number of threads.
+bench: export OMP_NUM_THREADS := 1
+bench: export OMP_WAIT_POLICY := passive
+bench: export MALLOC_MMAP_THRESHOLD_ := 1000000000
+bench: export MALLOC_TRIM_THRESHOLD_ := 2000000000
+bench: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 bench: setup
-	@for script in benchmarks/*.py; do PYTHONPATH=. .envs/torch/bin/python "$$script"; done
+	@.envs/torch/bin/python -m benchmarks --out results/bench.json
 
 lint: setup
 	@$(WORKFLOW)/ruff check .

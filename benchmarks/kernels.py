@@ -1,122 +1,164 @@
-"""Print how fast the compiled kernels are beside plain torch, on this machine.
+"""Each kernel beside plain torch, and how the rasterizer's time grows."""
 
-    OMP_WAIT_POLICY=passive PYTHONPATH=. .envs/torch/bin/python benchmarks/kernels.py [--threads 2]
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-The scene is like a head: an ellipsoid of Gaussians that covers about 40 % of the image. Plain
-torch draws it tile by tile; the reference of the tests would need far too much memory.
-"""
-
-import argparse
-import time
-
-import numpy as np
 import torch
+from torch import Tensor
 
-from d3talker.compiled import set_threads
-from d3talker.fields.encoding import TriPlaneEncoder, encode_reference
-from d3talker.splat.camera import Camera
-from d3talker.splat.projection import MIN_ALPHA
+from benchmarks.counting import Work, count_work
+from benchmarks.references import (
+    encode_vectorised,
+    l1_dssim_full,
+    l1_dssim_separable,
+    rasterize_padded,
+)
+from benchmarks.scenes import head_camera, head_gaussians
+from benchmarks.table import Row
+from benchmarks.timing import forward_backward, interleaved, threads
+from d3talker.fields.encoding import TriPlaneEncoder
 from d3talker.splat.rasterize import rasterize
-from d3talker.splat.reference import project_reference, rasterize_reference
-from d3talker.train.photometric import l1_dssim, l1_dssim_reference
+from d3talker.train.photometric import l1_dssim
 
-SIZE = 512
-PLAIN_TILE = 32  # px; larger than the kernels' tiles, which suits torch better
-
-
-def head_scene(count: int) -> tuple[list[torch.Tensor], Camera]:
-    """Gaussians on the surface of an ellipsoid, and a frontal camera that sees them."""
-    rng = np.random.default_rng(0)
-    directions = rng.normal(size=(count, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    arrays = [
-        directions * (0.092, 0.13, 0.107) * (1 + 0.02 * rng.normal(size=(count, 1))),
-        rng.normal(size=(count, 4)),
-        np.exp(rng.normal(-7.4, 0.6, size=(count, 3))),
-        1 / (1 + np.exp(-rng.normal(0.3, 2.0, size=count))),
-        rng.random((count, 3)),
-    ]
-    R, t = np.diag([1.0, -1.0, -1.0]), np.array([0.0, 0.0, 0.6])
-    tensors = [torch.tensor(array, dtype=torch.float32, requires_grad=True) for array in arrays]
-    return tensors, Camera(R, t, 1000.0, SIZE / 2, SIZE / 2, SIZE, SIZE)
+OURS = "cpu"
+# Where rounding decides whether a splat's alpha reaches 1/255, or whether a pixel has stopped, a
+# splat may be missing in single pixels of one of two equal images.
+CLOSE, FLIPPED, FEW = 1e-3, 1e-2, 1e-4
 
 
-def rasterize_plain(tensors: list[torch.Tensor], camera: Camera) -> torch.Tensor:
-    """The colors of the reference, evaluated per tile for the Gaussians that touch it."""
-    means, quats, scales, opacities, _ = tensors
+class Disagreement(Exception):
+    """Two implementations do not give the same result."""
+
+
+def check(name: str, ours: Tensor, other: Tensor) -> None:
+    """Raise Disagreement unless all of two results but a share of FEW agree to CLOSE."""
+    difference = (ours - other).abs()
+    far = (difference > CLOSE).float().mean().item()
+    if far > FEW or difference.max() > FLIPPED:
+        raise Disagreement(
+            f"{name}: {far:.2%} differ by more than {CLOSE}, one by {difference.max():.1e}"
+        )
+
+
+def compare(
+    name: str,
+    candidates: dict[str, Callable[[], Tensor]],
+    inputs: list[Tensor],
+    seconds: float,
+    **about: int,
+) -> list[Row]:
+    """Rows of one result, forward and backward, by each candidate, OURS first, the others in torch.
+
+    `about` are fields of Row, `threads` among them.
+    """
     with torch.no_grad():
-        centres, covariances, _ = project_reference(means, quats, scales, camera)
-        sigmas = (2 * torch.log(opacities / MIN_ALPHA).clamp(min=0)).sqrt()
-        reach = sigmas[:, None] * covariances.diagonal(dim1=1, dim2=2).sqrt()
-        low, high = centres - reach, centres + reach
+        results = {backend: function() for backend, function in candidates.items()}
+    for backend, result in results.items():
+        check(f"{name}, {backend}", results[OURS], result)
+    with threads(about["threads"]):
+        timings = interleaved(
+            {backend: forward_backward(run, inputs) for backend, run in candidates.items()}, seconds
+        )
+    fastest = min(timing.median for backend, timing in timings.items() if backend != OURS)
+    return [
+        Row(
+            name,
+            backend,
+            ms=timing.median,
+            least=timing.least,
+            ratio_to_torch=fastest / timing.median,
+            **about,
+        )
+        for backend, timing in timings.items()
+    ]
+
+
+def rasterizer_rows(count: int, size: int, peaks: dict[int, float], seconds: float) -> list[Row]:
+    """The rasterizer beside torch. `peaks`: operations per second by number of threads."""
+    tensors, camera = head_gaussians(count), head_camera(size)
+    work = count_work(tensors, camera)
+    candidates = {
+        OURS: lambda: rasterize(*tensors, camera).color,
+        "torch, padded batches": lambda: rasterize_padded(*tensors, camera),
+    }
     rows = []
-    for top in range(0, SIZE, PLAIN_TILE):
-        row = []
-        for left in range(0, SIZE, PLAIN_TILE):
-            corner = torch.tensor([left, top])
-            touching = ((high > corner) & (low < corner + PLAIN_TILE)).all(dim=1)
-            view = camera.crop(left, top, PLAIN_TILE, PLAIN_TILE)
-            row.append(rasterize_reference(*(tensor[touching] for tensor in tensors), view).color)
-        rows.append(torch.cat(row, dim=1))
-    return torch.cat(rows)
+    for number, peak in peaks.items():
+        about = {"gaussians": count, "size": size, "threads": number}
+        ours, *others = compare("rasterizer", candidates, tensors, seconds, **about)
+        rows += [with_work(ours, work, peak), *others]
+    return rows
 
 
-def milliseconds(function, inputs: list[torch.Tensor], repeats: int) -> tuple[float, float]:
-    """Median times of `function()` and of the backward pass of its result, to `inputs`."""
-    forward, backward = [], []
-    weights = torch.randn_like(function())
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = function()
-        middle = time.perf_counter()
-        torch.autograd.grad(result, inputs, weights)
-        forward.append(middle - start)
-        backward.append(time.perf_counter() - middle)
-    return 1e3 * float(np.median(forward)), 1e3 * float(np.median(backward))
-
-
-def cases():
-    """(name, compiled, plain, inputs) of every comparison."""
-    for count in (20_000, 50_000):
-        tensors, camera = head_scene(count)
-        yield (
-            f"rasterizer, {count} Gaussians, {SIZE} px",
-            lambda tensors=tensors, camera=camera: rasterize(*tensors, camera).color,
-            lambda tensors=tensors, camera=camera: rasterize_plain(tensors, camera),
-            tensors,
-        )
-    encoder = TriPlaneEncoder()
-    for count in (20_000, 50_000):
-        x = (0.28 * torch.rand(count, 3) - 0.14).requires_grad_()
-        yield (
-            f"tri-plane encoder, {count} points",
-            lambda x=x: encoder(x),
-            lambda x=x: encode_reference(encoder, x, encoder.table),
-            [x, encoder.table],
-        )
-    image = torch.rand(SIZE, SIZE, 3, requires_grad=True)
-    target = torch.rand(SIZE, SIZE, 3)
-    yield (
-        f"L1 + D-SSIM, {SIZE} px",
-        lambda: l1_dssim(image, target),
-        lambda: l1_dssim_reference(image, target),
-        [image],
+def with_work(row: Row, work: Work, peak: float) -> Row:
+    """A row of the rasterizer with its fraction of the peak."""
+    return replace(
+        row,
+        fraction_of_peak=work.operations() / (1e-3 * row.ms * peak),
+        remark=f"{1e-6 * work.operations():.0f} MFLOP, {work.useful_lanes():.0%} of lanes blend",
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2, help="threads of both (default 2)")
-    threads = parser.parse_args().threads
-    set_threads(threads)
-    torch.set_num_threads(threads)
-    print(f"{'forward + backward, ms':<40}{'compiled':>16}{'plain torch':>20}{'ratio':>8}")
-    for name, compiled, plain, inputs in cases():
-        fast = milliseconds(compiled, inputs, repeats=20)
-        slow = milliseconds(plain, inputs, repeats=3)
-        columns = f"{fast[0]:7.1f} +{fast[1]:7.1f}{slow[0]:11.0f} +{slow[1]:7.0f}"
-        print(f"{name:<40}{columns}{sum(slow) / sum(fast):8.0f}", flush=True)
+def encoding_rows(counts: Iterable[int], numbers: Iterable[int], seconds: float) -> list[Row]:
+    """The tri-plane encoding, with gradients to the table and the points."""
+    encoder = TriPlaneEncoder()
+    with torch.no_grad():
+        encoder.table.uniform_(-1, 1)  # so that a difference would show
+    rows = []
+    for count in counts:
+        x = (2 * torch.rand(count, 3) - 1) * encoder.bound
+        inputs = [x.requires_grad_(), encoder.table]
+        candidates = {
+            OURS: lambda x=x: encoder(x),
+            "torch, all levels": lambda x=x: encode_vectorised(encoder, x, encoder.table),
+        }
+        for number in numbers:
+            about = {"gaussians": count, "threads": number}
+            rows += compare("tri-plane encoding", candidates, inputs, seconds, **about)
+    return rows
 
 
-if __name__ == "__main__":
-    main()
+def loss_rows(sizes: Iterable[int], numbers: Iterable[int], seconds: float) -> list[Row]:
+    """L1 and D-SSIM; the ratio is to the faster of two ways in torch."""
+    rows = []
+    for size in sizes:
+        image, target = torch.rand(2, size, size, 3).unbind()
+        image.requires_grad_()
+        pair = image, target
+        candidates = {
+            OURS: lambda pair=pair: l1_dssim(*pair),
+            "torch, 11 x 11": lambda pair=pair: l1_dssim_full(*pair),
+            "torch, separable": lambda pair=pair: l1_dssim_separable(*pair),
+        }
+        for number in numbers:
+            about = {"size": size, "threads": number}
+            rows += compare("L1 + D-SSIM", candidates, [image], seconds, **about)
+    return rows
+
+
+def scaling_rows(
+    counts: Iterable[int], sizes: Iterable[int], peaks: dict[int, float], seconds: float
+) -> list[Row]:
+    """The rasterizer alone, forward and backward, for every number, size and number of threads."""
+    rows = []
+    for count in counts:
+        tensors = head_gaussians(count)
+        for size in sizes:
+            camera = head_camera(size)
+            work = count_work(tensors, camera)
+            run = forward_backward(
+                lambda tensors=tensors, camera=camera: rasterize(*tensors, camera).color, tensors
+            )
+            for number, peak in peaks.items():
+                with threads(number):
+                    timing = interleaved({OURS: run}, seconds)[OURS]
+                row = Row(
+                    "rasterizer",
+                    OURS,
+                    gaussians=count,
+                    size=size,
+                    threads=number,
+                    ms=timing.median,
+                    least=timing.least,
+                )
+                rows.append(with_work(row, work, peak))
+    return rows

@@ -1,0 +1,1 @@
+"""How fast this machine runs the kernels, training and rendering: `make bench`."""

@@ -9,6 +9,7 @@ from d3talker.compiled import JIT
 
 TILE = 16  # px, the side of a tile
 PARTS = 8  # of the splats, counted and listed beside each other
+MAX_PAIRS = 1 << 27  # of a splat and a tile; drawing with gradients takes some 70 bytes each
 
 
 class Bins(NamedTuple):
@@ -19,7 +20,7 @@ class Bins(NamedTuple):
     """
 
     tile_start: np.ndarray  # (tiles + 1,) int32; tiles row by row
-    splat: np.ndarray  # (E,) int32, the splat of each pair
+    splat: np.ndarray  # (E,) int32, the splat of each pair; E is at most MAX_PAIRS
     splat_start: np.ndarray  # (M + 1,) int32, the first slot of each splat
 
 
@@ -79,6 +80,15 @@ def slot_of(splat, first_slot, tile_x, tile_y):
     return first_slot + (tile_y - top) * (right - left) + tile_x - left
 
 
+@njit(**JIT)
+def number_of_pairs(splats):
+    total = 0
+    for k in range(len(splats)):
+        left, right, top, bottom = tile_window(splats[k])
+        total += (right - left) * (bottom - top)
+    return total
+
+
 @njit(parallel=True, **JIT)
 def count_pairs(splats, tiles_x, counts, splat_start):
     """Count the pairs of each part of the splats by tile: `counts` (PARTS, tiles), of zeros; and
@@ -119,7 +129,17 @@ def list_pairs(splats, tiles_x, positions, splat):
 
 
 def bin_splats(splats: np.ndarray, width: int, height: int) -> Bins:
-    """List the splats (M,) of an image of width x height pixels by tile. Sort them first."""
+    """List the splats (M,) of an image of width x height pixels by tile. Sort them first.
+
+    Raises ValueError, before it takes memory, if there are more than MAX_PAIRS pairs.
+    """
+    pairs = number_of_pairs(splats)
+    if pairs > MAX_PAIRS:
+        raise ValueError(
+            f"{len(splats)} Gaussians touch {pairs} tiles of {TILE} x {TILE} pixels, all together; "
+            f"at most {MAX_PAIRS} fit into memory: use fewer or smaller ones, or draw the image in "
+            "crops"
+        )
     tiles_x, tiles_y = tiles_across(width), tiles_across(height)
     counts = np.zeros((PARTS, tiles_x * tiles_y), np.int32)
     tile_start = np.empty(tiles_x * tiles_y + 1, np.int32)

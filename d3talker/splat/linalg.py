@@ -16,6 +16,15 @@ def dot(a, b):
 
 
 @njit(**JIT)
+def cross(a, b):
+    return (
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    )
+
+
+@njit(**JIT)
 def times(a, b):
     """Element by element."""
     return a[0] * b[0], a[1] * b[1], a[2] * b[2]

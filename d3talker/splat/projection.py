@@ -14,6 +14,7 @@ from d3talker.compiled import JIT
 from d3talker.splat.linalg import (
     apply,
     combined,
+    cross,
     dot,
     matrix,
     normalized_quaternion,
@@ -33,14 +34,15 @@ RADIUS_SIGMAS = 3.0  # what counts as the radius of a Gaussian on the screen
 LN_2 = math.log(2)
 
 # A Gaussian as the image sees it. At distance (dx, dy) from its centre
-# log2 alpha = log2_opacity + xx dx^2 + xy dx dy + yy dy^2.
+# log2 alpha = log2_opacity - across (dx - ridge_x dy)^2 - along dy^2.
+# A sum of squares is never more than log2_opacity, however elongated the Gaussian is; expanded to
+# dx^2, dx dy and dy^2 the terms would be large, and float32 would lose their small sum.
 SPLAT = np.dtype(
     [
         ("x", "f4"),  # centre, px
         ("y", "f4"),
-        ("xx", "f4"),  # 1/px^2
-        ("xy", "f4"),
-        ("yy", "f4"),
+        ("across", "f4"),  # 1/px^2
+        ("along", "f4"),  # 1/px^2
         ("log2_opacity", "f4"),
         ("ridge_x", "f4"),  # dx where alpha is largest for a given dy, as a share of dy
         ("ridge_y", "f4"),  # dy where alpha is largest for a given dx, as a share of dx
@@ -51,7 +53,7 @@ SPLAT = np.dtype(
         ("first_row", "i4"),
         ("last_row", "i4"),
         ("index", "i4"),  # which Gaussian it is
-        ("unused", "i4"),  # makes it a cache line
+        ("unused", "i4", 2),  # makes it a cache line
     ],
     align=True,
 )
@@ -78,6 +80,19 @@ def pixel_range(centre, half_width, size):
     return first, last
 
 
+@njit(**JIT)
+def covariance(u, v):
+    """Covariance (xx, xy, yy) in the image, px^2, and its determinant.
+
+    u and v are the rows of J times the scaled axes. The determinant is the sum of squares
+    |u x v|^2 + LOW_PASS (|u|^2 + |v|^2) + LOW_PASS^2, which is right for a line too.
+    """
+    uu, vv = dot(u, u), dot(v, v)
+    area = cross(u, v)
+    determinant = dot(area, area) + LOW_PASS * (uu + vv) + LOW_PASS**2
+    return (uu + LOW_PASS, dot(u, v), vv + LOW_PASS), determinant
+
+
 @njit(parallel=True, **JIT)
 def project(means, quats, scales, opacities, R, t, focal, cx, cy, width, height, splats):
     """Fill `splats` (N,) SPLAT. A Gaussian that leaves no trace in the image gets depth 0."""
@@ -95,36 +110,24 @@ def project(means, quats, scales, opacities, R, t, focal, cx, cy, width, height,
         scale = vector(scales[i])
         u = times(apply(axes, apply(camera_to_world, jx)), scale)
         v = times(apply(axes, apply(camera_to_world, jy)), scale)
-        xx, xy, yy = dot(u, u) + LOW_PASS, dot(u, v), dot(v, v) + LOW_PASS
-        determinant = xx * yy - xy * xy
+        (xx, xy, yy), determinant = covariance(u, v)
         x = focal * position[0] / position[2] + cx
         y = focal * position[1] / position[2] + cy
         log_opacity = math.log(opacities[i])
         sigmas = math.sqrt(2 * (log_opacity - LOG_MIN_ALPHA))
         first_column, last_column = pixel_range(x, sigmas * math.sqrt(xx), width)
         first_row, last_row = pixel_range(y, sigmas * math.sqrt(yy), height)
-        if not (determinant > 0 and first_column <= last_column and first_row <= last_row):
+        if not (first_column <= last_column and first_row <= last_row):
             continue
         splat.x, splat.y, splat.depth = x, y, position[2]
-        scale_to_log2 = -0.5 / (LN_2 * determinant)
-        splat.xx, splat.xy, splat.yy = (
-            yy * scale_to_log2,
-            -2 * xy * scale_to_log2,
-            xx * scale_to_log2,
-        )
         splat.ridge_x, splat.ridge_y = xy / yy, xy / xx
+        splat.across, splat.along = 0.5 / LN_2 * yy / determinant, 0.5 / LN_2 / yy
         splat.log2_opacity = log_opacity / LN_2
         largest_variance = 0.5 * (xx + yy + math.sqrt((xx - yy) ** 2 + 4 * xy * xy))
         splat.radius = RADIUS_SIGMAS * math.sqrt(largest_variance)
         splat.first_column, splat.last_column = int(first_column), int(last_column)
         splat.first_row, splat.last_row = int(first_row), int(last_row)
         splat.index = i
-
-
-@njit(**JIT)
-def conic(splat):
-    """xx, xy and yy of the inverse of the covariance in the image, 1/px^2."""
-    return -2 * LN_2 * splat.xx, -LN_2 * splat.xy, -2 * LN_2 * splat.yy
 
 
 @njit(**JIT)
@@ -181,7 +184,8 @@ def project_backward(
         # u, v: what the axes, before and after scaling, are in the image
         u_unit, v_unit = apply(axes, view_x), apply(axes, view_y)
         u, v = times(u_unit, scale), times(v_unit, scale)
-        inverse = conic(splat)
+        (xx, xy, yy), determinant = covariance(u, v)
+        inverse = yy / determinant, -xy / determinant, xx / determinant
         g_xx, g_xy, g_yy = covariance_gradient(inverse, moments[k])
         g_u, g_v = combined(u, 2 * g_xx, v, 2 * g_xy), combined(u, 2 * g_xy, v, 2 * g_yy)
         g_scale = combined(times(g_u, u_unit), 1.0, times(g_v, v_unit), 1.0)

@@ -15,6 +15,7 @@ import torch
 
 from d3talker.splat.binning import bin_splats, gather, nearest_first
 from d3talker.splat.camera import Camera
+from d3talker.splat.checks import check_background, check_camera, check_gaussians
 from d3talker.splat.projection import SPLAT, project, project_backward
 from d3talker.splat.simd import new_lines
 from d3talker.splat.tiles import (
@@ -70,39 +71,30 @@ def rasterize(
     stats: GradientStats | None = None,
     features: torch.Tensor | None = None,
 ) -> Rendering:
-    """Draw N Gaussians; differentiable by all their tensors, which are float32.
+    """Draw N Gaussians; differentiable by all their tensors, which are float32, N >= 0.
 
     means (N,3) world positions, m; quats (N,4) rotations (w,x,y,z) of any length but zero; scales
-    (N,3) standard deviations, m, not negative; opacities (N,) in (0,1); colors (N,3) RGB;
-    background (3,) or (H,W,3) RGB, black by default; features (N,F) anything else to blend, such
-    as normals or attention. A backward pass adds to `stats`. There is no gradient by the camera:
-    to optimise a pose, move the Gaussians instead. Raises ValueError for a wrong shape, type or
-    size, and for values that are not finite.
+    (N,3) standard deviations, m, not negative; opacities (N,) from 0 to 1; colors (N,3) RGB;
+    background (3,) or (H,W,3) RGB of any float type, black by default; features (N,F) anything else
+    to blend, such as normals or attention. Tensors may lie in memory in any order. Scales of zero
+    make a point, which is drawn as wide as a pixel; one too near the camera (NEAR) or fainter than
+    MIN_ALPHA is not drawn, and its gradients are zero.
+
+    A backward pass adds to `stats`. There is no gradient by the camera: to optimise a pose, move
+    the Gaussians instead. Raises ValueError naming the argument, for a wrong shape, type or size,
+    for values that are not finite or out of range (see checks.py), and where so many Gaussians are
+    so large in the image that memory would not do (see bin_splats).
     """
-    count = len(means)
     if features is None:
-        features = means.new_zeros(count, 0)
-    tensors = {
-        "means": (means, (count, 3)),
-        "quats": (quats, (count, 4)),
-        "scales": (scales, (count, 3)),
-        "opacities": (opacities, (count,)),
-        "colors": (colors, (count, 3)),
-        "features": (features, (count, features.shape[-1])),
-    }
-    for name, (tensor, shape) in tensors.items():
-        if tensor.shape != shape or tensor.dtype != torch.float32:
-            raise ValueError(
-                f"{name}: expected {shape} float32, got {tuple(tensor.shape)} {tensor.dtype}"
-            )
-        if not np.isfinite(tensor.detach().numpy().sum()):
-            raise ValueError(f"{name}: not all values are finite")
+        features = means.new_zeros(len(means), 0)
     if background is None:
         background = torch.zeros(3, dtype=torch.float32)
-    size = camera.height, camera.width, 3
-    if background.shape not in ((3,), size):
-        raise ValueError(f"background: expected (3,) or {size}, got {tuple(background.shape)}")
-    background = background.float().expand(size)
+    check_gaussians(means, quats, scales, opacities, colors, features)
+    check_camera(camera)
+    check_background(background, camera)
+    if stats is not None and stats.count != len(means):
+        raise ValueError(f"stats: those of {len(means)} Gaussians expected, got {stats.count}")
+    background = background.float().expand(camera.height, camera.width, 3)
     return Rendering(
         *_Rasterize.apply(
             means, quats, scales, opacities, colors, features, background, camera, stats

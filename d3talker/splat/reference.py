@@ -1,11 +1,13 @@
 """The image of rasterize.py in plain torch: short and slow, of any dtype, on any device.
 
-Every Gaussian is evaluated at every pixel, in memory proportional to N x H x W.
+Every Gaussian is evaluated at every pixel, in memory proportional to N x H x W. An ellipse so long
+and thin that its covariance is singular in the dtype raises torch.linalg.LinAlgError.
 """
 
 import torch
 
 from d3talker.splat.camera import Camera
+from d3talker.splat.checks import check_background, check_camera, check_gaussians
 from d3talker.splat.projection import LOW_PASS, MIN_ALPHA, NEAR, RADIUS_SIGMAS
 from d3talker.splat.rasterize import GradientStats, Rendering
 from d3talker.splat.tiles import MAX_ALPHA, MIN_TRANSMITTANCE
@@ -54,9 +56,13 @@ def rasterize_reference(
     stats: GradientStats | None = None,
     features: torch.Tensor | None = None,
 ) -> Rendering:
-    """As `rasterize`, differentiated by autograd."""
+    """As `rasterize`, differentiated by autograd, also by the background. Checks the same, but
+    the type is that of `means`."""
     if features is None:
         features = means.new_zeros(len(means), 0)
+    check_gaussians(means, quats, scales, opacities, colors, features, means.dtype)
+    check_background(means.new_zeros(3) if background is None else background, camera)
+    check_camera(camera)
     order = _nearest_first(means.detach(), camera)
     centres, covariances, depths = project_reference(
         means[order], quats[order], scales[order], camera

@@ -2,7 +2,7 @@
 
 For one pixel at distance d from the centres of splats i = 1, 2, ... from near to far:
 
-    alpha_i = min(MAX_ALPHA, 2^(log2_opacity + xx dx^2 + xy dx dy + yy dy^2)),
+    alpha_i = min(MAX_ALPHA, 2^(log2_opacity - across (dx - ridge_x dy)^2 - along dy^2)),
               skipped below MIN_ALPHA
     T_1 = 1,  T_(i+1) = T_i (1 - alpha_i),  stopped before T would fall below MIN_TRANSMITTANCE
     w_i = T_i alpha_i
@@ -77,7 +77,9 @@ LAST = np.float32(BLOCK - 1)
 @njit(**JIT)
 def log2_alpha(splat, dx, dy):
     """log2 of alpha, before it is limited, at distances (dx, dy) from the centre."""
-    return dx * (dx * splat.xx + dy * splat.xy) + (dy * dy * splat.yy + splat.log2_opacity)
+    from_ridge = dx - dy * splat.ridge_x
+    in_row = splat.log2_opacity - dy * dy * splat.along
+    return in_row - from_ridge * from_ridge * splat.across
 
 
 @njit(**JIT)

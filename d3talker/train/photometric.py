@@ -36,8 +36,22 @@ def l1_dssim(
     """mean |image - target| + dssim_weight (1 - mean SSIM), of two images (H,W,3) float32 in [0,1].
 
     SSIM has a Gaussian window of 11 x 11 pixels and zeros beyond the image's edge. Differentiable
-    by `image`. The absolute difference is not scaled by 1 - dssim_weight.
+    by `image` only. The absolute difference is not scaled by 1 - dssim_weight.
+
+    Images may be smaller than the window and lie in memory in any order. The loss is NaN if a value
+    is not finite. Raises ValueError for images of another type, of different shapes, or empty.
     """
+    for name, tensor in (("image", image), ("target", target)):
+        if tensor.ndim != 3 or tensor.shape[2] != CHANNELS or tensor.dtype != torch.float32:
+            raise ValueError(
+                f"{name}: expected (H, W, {CHANNELS}) float32, "
+                f"got {tuple(tensor.shape)} {tensor.dtype}"
+            )
+    if image.shape != target.shape or image.numel() == 0:
+        raise ValueError(
+            f"image and target: expected one shape that is not empty, "
+            f"got {tuple(image.shape)} and {tuple(target.shape)}"
+        )
     return _L1DSSIM.apply(image, target, dssim_weight)
 
 

@@ -93,6 +93,14 @@ def covariance(u, v):
     return (uu + LOW_PASS, dot(u, v), vv + LOW_PASS), determinant
 
 
+@njit(**JIT)
+def conic(splat, u, v):
+    """Inverse (xx, xy, yy) of the covariance in the image, 1/px^2; only its size is of the splat,
+    so that what cancels between the three of a needle is in float64."""
+    size = (2 * LN_2) ** 2 * float(splat.across) * float(splat.along)  # 1 / determinant
+    return (dot(v, v) + LOW_PASS) * size, -dot(u, v) * size, (dot(u, u) + LOW_PASS) * size
+
+
 @njit(parallel=True, **JIT)
 def project(means, quats, scales, opacities, R, t, focal, cx, cy, width, height, splats):
     """Fill `splats` (N,) SPLAT. A Gaussian that leaves no trace in the image gets depth 0."""
@@ -184,8 +192,7 @@ def project_backward(
         # u, v: what the axes, before and after scaling, are in the image
         u_unit, v_unit = apply(axes, view_x), apply(axes, view_y)
         u, v = times(u_unit, scale), times(v_unit, scale)
-        (xx, xy, yy), determinant = covariance(u, v)
-        inverse = yy / determinant, -xy / determinant, xx / determinant
+        inverse = conic(splat, u, v)
         g_xx, g_xy, g_yy = covariance_gradient(inverse, moments[k])
         g_u, g_v = combined(u, 2 * g_xx, v, 2 * g_xy), combined(u, 2 * g_xy, v, 2 * g_yy)
         g_scale = combined(times(g_u, u_unit), 1.0, times(g_v, v_unit), 1.0)

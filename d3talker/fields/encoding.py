@@ -54,8 +54,8 @@ class TriPlaneEncoder(torch.nn.Module):
 
 
 def encode_cpu(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
-    """Features of x (N,3) by compiled kernels, on the CPU."""
-    return _LookUp.apply(x, encoder.table, encoder)
+    """Features of x (N,3) by compiled kernels, on the CPU; x and the table may be elsewhere."""
+    return _LookUp.apply(x.cpu(), encoder.table.cpu(), encoder).to(x.device)
 
 
 def encode_torch(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:

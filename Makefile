@@ -17,7 +17,7 @@ JOBS ?= $(shell nproc)
 ARGS ?=
 export VIDEOS AUDIOS PRESET TARGET JOBS ARGS
 
-.PHONY: setup demo run test test-cluster bench lint clean
+.PHONY: setup gpu demo run test test-cluster bench lint clean
 
 # The environments are made beside each other; with -j given, as make says.
 setup:
@@ -27,11 +27,19 @@ setup:
 # mediapipe asks for packages that its face models never use: see envs/media.txt.
 .envs/media.stamp: PIP_FLAGS := --no-deps
 
+# The environment of GPU backends, whose packages are compiled against the torch of envs/torch.txt.
+gpu: .envs/gpu.stamp
+
+.envs/gpu.stamp: BEFORE := -r envs/torch.txt
+.envs/gpu.stamp: PIP_FLAGS := --no-build-isolation
+.envs/gpu.stamp: envs/torch.txt
+
 .envs/%.stamp: envs/%.txt
 	@echo "environment $*: installing"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "$(PYTHON) is not Python 3.11; say make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv --clear .envs/$*
+	@$(if $(BEFORE),.envs/$*/bin/python -m pip install -qq --no-compile $(BEFORE))
 	@.envs/$*/bin/python -m pip install -qq --no-compile $(PIP_FLAGS) -r $<
 	@touch $@
 	@echo "environment $*: ready"

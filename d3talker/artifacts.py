@@ -136,12 +136,12 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
 
 def save_tensors(path: str | Path, tensors: Mapping, meta: Mapping | None = None) -> None:
-    """Write torch tensors by name, with a JSON `meta`, to a .safetensors file."""
+    """Write torch tensors by name, from any device, with a JSON `meta` to a .safetensors file."""
     from safetensors.torch import save_file
 
     with atomic(path) as part:
         save_file(
-            {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
             part,
             metadata={"meta": json.dumps(dict(meta or {}))},
         )

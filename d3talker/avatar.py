@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from d3talker import backends
+from d3talker.fields.backends import use_encoding
 from d3talker.fields.deformation import (
     FaceDeformation,
     GeneralField,
@@ -17,6 +19,7 @@ from d3talker.fields.signals import (
     motion_differences,
     speech_windows,
 )
+from d3talker.splat.backends import rasterizer
 from d3talker.splat.gaussians import Gaussians
 from d3talker.splat.rasterize import Camera, GradientStats, rasterize
 
@@ -60,6 +63,10 @@ class Drive:
     def __len__(self) -> int:
         return len(self.au)
 
+    def to(self, device: torch.device | str) -> "Drive":
+        """The same signals on `device`."""
+        return Drive(self.motion.to(device), self.speech.to(device), self.au.to(device))
+
     def motion_window(self, frame: int) -> Tensor:
         """PNCC differences around `frame`, edges repeated: (1,9,3,128,128)."""
         half = MOTION_WINDOW // 2
@@ -98,6 +105,26 @@ class Avatar:
     ) -> None:
         self.face, self.mouth = face, mouth
         self.general, self.individual = general, individual
+        self.rasterize = rasterize  # `use_backends` sets another
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors are, and what goes with them has to be."""
+        return self.face.means.device
+
+    def use_backends(self, rasterizer_name: str, encoding_name: str) -> None:
+        """Draw and look up by these backends, on the device that they need.
+
+        To be called when the fields are there and before training. Raises InputError for a backend
+        that cannot run here.
+        """
+        self.rasterize = rasterizer(rasterizer_name)
+        device = backends.device({"rasterizer": rasterizer_name, "encoding": encoding_name})
+        self.face.to(device)
+        self.mouth.to(device)
+        for field in (self.general, self.individual):
+            if field is not None:
+                use_encoding(field.to(device), encoding_name)
 
     def signals(
         self,
@@ -168,25 +195,27 @@ class Avatar:
             {"means": general + self.individual.mouth(means, signals.mouth_audio)}
         )
 
+    def compose(
+        self,
+        face: dict[str, Tensor] | None,
+        mouth: dict[str, Tensor] | None,
+        camera: Camera,
+        backdrop: Tensor,
+        stats: tuple[GradientStats, GradientStats] | None = None,
+    ) -> Rendered:
+        """Rasterize both sets and lay face over mouth over `backdrop` (H,W,3), spec 3.5.
 
-def compose(
-    face: dict[str, Tensor] | None,
-    mouth: dict[str, Tensor] | None,
-    camera: Camera,
-    backdrop: Tensor,
-    stats: tuple[GradientStats, GradientStats] | None = None,
-) -> Rendered:
-    """Rasterize both sets and lay face over mouth over `backdrop` (H,W,3), spec 3.5.
-
-    A set that is None is left out.
-    """
-    image, alphas = backdrop, {}
-    face_stats, mouth_stats = stats or (None, None)
-    for name, attributes, gathered in (("mouth", mouth, mouth_stats), ("face", face, face_stats)):
-        if attributes is not None:
-            layer = rasterize(**attributes, camera=camera, background=image, stats=gathered)
-            image, alphas[name] = layer.color, layer.alpha
-    return Rendered(image, alphas.get("face"), alphas.get("mouth"))
+        A set that is None is left out. The image is where the avatar is.
+        """
+        image, alphas = backdrop.to(self.device), {}
+        of_face, of_mouth = stats or (None, None)
+        for name, attributes, gathered in (("mouth", mouth, of_mouth), ("face", face, of_face)):
+            if attributes is not None:
+                layer = self.rasterize(
+                    **attributes, camera=camera, background=image, stats=gathered
+                )
+                image, alphas[name] = layer.color, layer.alpha
+        return Rendered(image, alphas.get("face"), alphas.get("mouth"))
 
 
 def move(attributes: dict[str, Tensor], rotation: Tensor, translation: Tensor) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ Nothing heavy is imported, so that an environment can be asked before any job st
 import argparse
 import importlib.util
 import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from d3talker.cli import InputError
@@ -37,6 +38,11 @@ BACKENDS: dict[str, dict[str, Package | None]] = {
     },
 }
 DEFAULT = "cpu"
+
+
+def device(chosen: Mapping[str, str]) -> str:
+    """The torch device for a choice of one backend per key: cuda if any of them needs a GPU."""
+    return "cuda" if any(BACKENDS[key][name] for key, name in chosen.items()) else "cpu"
 
 
 def missing(key: str, name: str, gpu_here: bool = True) -> str | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3talker.avatar import MOVING, Avatar, Rendered, Signals, compose
+from d3talker.avatar import MOVING, Avatar, Rendered, Signals
 from d3talker.fields.deformation import face_mouth_hook
 from d3talker.refine.styleunet import StyleUNet, for_display, refine
 from d3talker.train.scene import Scene
@@ -90,6 +90,13 @@ class FrozenAvatar:
         return face, self.mouth | {"means": self.mouth["means"] + moved}
 
 
+def now(device: torch.device) -> float:
+    """The time in seconds once `device` has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 @torch.no_grad()
 def render_frames(
     avatar: Avatar,
@@ -108,18 +115,19 @@ def render_frames(
     origins, width, height = boxes
     frozen = FrozenAvatar(avatar)
     refiner = None if refiner is None else for_display(refiner)
+    device = avatar.device
     for n, i in enumerate(order):
         backdrop = torch.from_numpy(scene.backdrops[i]).float() / 255
         x, y = origins[i].tolist()
         window = np.s_[y : y + height, x : x + width]
-        marks = [time.perf_counter()]
+        marks = [now(device)]
         face, mouth = frozen.deform(signals[n])
-        marks.append(time.perf_counter())
+        marks.append(now(device))
         camera = scene.camera(i).crop(x, y, width, height)
-        rendered = compose(face, mouth, camera, backdrop[window])
-        marks.append(time.perf_counter())
+        rendered = avatar.compose(face, mouth, camera, backdrop[window])
+        marks.append(now(device))
         head = rendered.image if refiner is None else refined(refiner, rendered)
-        marks.append(time.perf_counter())
+        marks.append(now(device))
         clock.add(n, marks)
         backdrop[window] = head
         yield (backdrop.clamp(0, 1) * 255).round().byte().numpy()

@@ -20,6 +20,7 @@ from d3talker.train.checkpoint import (
     save_curves,
 )
 from d3talker.train.files import (
+    add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
     load_drive,
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_scene_arguments(parser)
     add_drive_arguments(parser)
+    add_backend_arguments(parser)
     parser.add_argument("--static", required=True, help="static head of fit_static")
     parser.add_argument("--poses", required=True, help="refined poses")
     parser.add_argument("--general", required=True, help="pre-trained General field")
@@ -57,9 +59,12 @@ def main() -> None:
     avatar.general = load_module(GeneralField(), artifacts.load_tensors(args.general)[0])
     torch.manual_seed(args.seed)
     avatar.individual = IndividualField()
+    avatar.use_backends(args.rasterizer, args.encoding)
     scene = load_scene(scene_files(args), *person_range(args))
-    poses = PoseCorrection(len(scene), options.pose_rotation_lr, options.pose_translation_lr)
-    person = Person(scene, avatar, load_drive(args), poses)
+    poses = PoseCorrection(
+        len(scene), options.pose_rotation_lr, options.pose_translation_lr, avatar.device
+    )
+    person = Person(scene, avatar, load_drive(args).to(avatar.device), poses)
     rows, seconds = [], dict(static_meta["train_seconds_by_stage"])
     for phase in adapt_phases(options):
         start = time.monotonic()

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from d3talker import artifacts, cli, settings
 from d3talker.train.checkpoint import avatar_from_tensors, load_refiner, save_curves
 from d3talker.train.files import (
+    add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
     load_drive,
@@ -28,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_scene_arguments(parser)
     add_drive_arguments(parser)
+    add_backend_arguments(parser)
     parser.add_argument("--poses", required=True, help="refined poses")
     parser.add_argument("--avatar", required=True, help="adapted avatar")
     parser.add_argument("--c2f", required=True, help="base refiner")
@@ -45,8 +47,11 @@ def main() -> None:
     scene.rotations, scene.translations = corrected(
         scene.rotations, scene.translations, corrections
     )
-    person = Person(scene, avatar_from_tensors(tensors), load_drive(args))
+    avatar = avatar_from_tensors(tensors)
+    avatar.use_backends(args.rasterizer, args.encoding)
+    person = Person(scene, avatar, load_drive(args).to(avatar.device))
     refiner, base_meta = load_refiner(args.c2f)
+    refiner.to(avatar.device)
     start = time.monotonic()
     rows = train_refiner(refiner, [person], options, "finetune_c2f", args.seed)
     seconds = {"finetune_c2f": time.monotonic() - start}

@@ -12,7 +12,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from d3talker import artifacts, cli, settings
 from d3talker.face.model import FaceModel
 from d3talker.train.checkpoint import avatar_tensors, save_curves
-from d3talker.train.files import add_scene_arguments, person_range, scene_files
+from d3talker.train.files import (
+    add_backend_arguments,
+    add_scene_arguments,
+    person_range,
+    scene_files,
+)
 from d3talker.train.initial import initial_avatar, mobility
 from d3talker.train.loop import train
 from d3talker.train.person import Person
@@ -25,6 +30,7 @@ from d3talker.train.settings import StaticSettings
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_scene_arguments(parser)
+    add_backend_arguments(parser)
     parser.add_argument("--face-model", required=True, help="face_model.npz")
     parser.add_argument("--secs", required=True, help="training seconds, or 'all'")
     parser.add_argument("--out", required=True, help="static head (.safetensors)")
@@ -43,7 +49,10 @@ def main() -> None:
     avatar = initial_avatar(
         scene, track["shape"], model, options.initial_face, options.initial_mouth, args.seed
     )
-    poses = PoseCorrection(len(scene), options.pose_rotation_lr, options.pose_translation_lr)
+    avatar.use_backends(args.rasterizer, args.encoding)
+    poses = PoseCorrection(
+        len(scene), options.pose_rotation_lr, options.pose_translation_lr, avatar.device
+    )
     rows = train(
         [Person(scene, avatar, poses=poses)],
         None,

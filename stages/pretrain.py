@@ -19,6 +19,7 @@ from d3talker.fields.deformation import GeneralField, IndividualField
 from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.train.checkpoint import avatar_from_tensors, save_curves
 from d3talker.train.files import (
+    add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
     each_person,
@@ -34,23 +35,27 @@ from d3talker.train.scene import load_scene
 from d3talker.train.settings import PretrainSettings, RefinerSettings
 
 
-def load_person(args: argparse.Namespace, general: GeneralField) -> Person:
+def load_person(
+    args: argparse.Namespace, general: GeneralField, rasterizer: str, encoding: str
+) -> Person:
     """A person with the poses of their static fit, on all frames of it."""
     tensors, meta = artifacts.load_tensors(args.static)
     corrections = tensors.pop("pose_corrections").numpy()
     avatar = avatar_from_tensors(tensors)
     avatar.general, avatar.individual = general, IndividualField()
+    avatar.use_backends(rasterizer, encoding)
     scene = load_scene(scene_files(args), 0, max(meta["frames"]) + 1)
     scene.rotations, scene.translations = corrected(
         scene.rotations, scene.translations, corrections
     )
-    return Person(scene, avatar, load_drive(args))
+    return Person(scene, avatar, load_drive(args).to(avatar.device))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_scene_arguments(parser, many=True)
     add_drive_arguments(parser, many=True)
+    add_backend_arguments(parser)
     parser.add_argument("--static", required=True, nargs="+", help="static heads of fit_static")
     parser.add_argument("--out-general", required=True, help="General field (.safetensors)")
     parser.add_argument("--out-c2f", required=True, help="base refiner (.safetensors)")
@@ -65,12 +70,15 @@ def main() -> None:
 
     torch.manual_seed(args.seed)
     general = GeneralField()
-    people = [load_person(person, general) for person in each_person(args, ("static",))]
+    people = [
+        load_person(person, general, args.rasterizer, args.encoding)
+        for person in each_person(args, ("static",))
+    ]
     seconds, start = {}, time.monotonic()
     phase = Phase("pretrain", options.iterations)
     rows = train(people, general, options, phase, args.seed)
     seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
-    refiner = StyleUNet(WIDTHS[args.refiner])
+    refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
     rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
     seconds["pretrain_c2f"] = time.monotonic() - start
     meta = {"people": len(people), "train_seconds_by_stage": seconds}

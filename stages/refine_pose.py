@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from d3talker import artifacts, cli, settings
 from d3talker.split import test_range
 from d3talker.train.checkpoint import avatar_from_tensors
-from d3talker.train.files import add_scene_arguments, scene_files
+from d3talker.train.files import add_backend_arguments, add_scene_arguments, scene_files
 from d3talker.train.frozen_pose import refine_poses
 from d3talker.train.pose import corrected
 from d3talker.train.scene import load_scene
@@ -23,6 +23,7 @@ from d3talker.train.settings import PoseSettings
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_scene_arguments(parser)
+    add_backend_arguments(parser)
     parser.add_argument("--static", required=True, help="static head of fit_static")
     parser.add_argument("--out", required=True, help="refined poses (.npz)")
     parser.add_argument("--settings", help="JSON overrides of PoseSettings")
@@ -32,6 +33,7 @@ def main() -> None:
     tensors, meta = artifacts.load_tensors(args.static)
     trained = tensors.pop("pose_corrections").numpy()
     avatar = avatar_from_tensors(tensors)
+    avatar.use_backends(args.rasterizer, args.encoding)
     track, _ = artifacts.load_arrays(args.track)
     test = test_range(artifacts.load_json(args.ingest)["frames"])
     scene = load_scene(scene_files(args), *test)

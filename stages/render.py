@@ -21,7 +21,7 @@ from d3talker.avatar import Avatar, Drive, Signals
 from d3talker.render import Clock, ping_pong, render_frames
 from d3talker.split import FPS, test_range
 from d3talker.train.checkpoint import avatar_from_tensors, load_refiner
-from d3talker.train.files import add_scene_arguments, scene_files
+from d3talker.train.files import add_backend_arguments, add_scene_arguments, scene_files
 from d3talker.train.pose import corrected
 from d3talker.train.scene import boxes, load_scene
 from d3talker.video import read_wav, write_video, write_wav
@@ -32,6 +32,7 @@ SAMPLES_PER_FRAME = 640
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_scene_arguments(parser)
+    add_backend_arguments(parser)
     parser.add_argument("--poses", required=True, help="refined poses")
     parser.add_argument("--avatar", required=True, help="adapted avatar")
     parser.add_argument("--refiner", required=True, help="the target's refiner")
@@ -60,8 +61,14 @@ def drive_signals(args: argparse.Namespace, avatar: Avatar, shown: np.ndarray) -
         drive, frames = Drive.from_artifacts(motion, speech, au), shown
     else:
         drive, frames = Drive.from_artifacts(motion, speech, au[shown]), range(len(shown))
-    signals = avatar.all_signals(drive)
+    signals = avatar.all_signals(drive.to(avatar.device))
     return [Signals(*(signal[t] for signal in signals)) for t in frames]
+
+
+def hardware(device: torch.device) -> str:
+    """What the times were measured on."""
+    cores = f"{os.cpu_count()} CPU cores ({platform.machine()})"
+    return f"{torch.cuda.get_device_name(device)}, {cores}" if device.type == "cuda" else cores
 
 
 def main() -> None:
@@ -69,6 +76,7 @@ def main() -> None:
     tensors, _ = artifacts.load_tensors(args.avatar)
     corrections = tensors.pop("pose_corrections").numpy()
     avatar = avatar_from_tensors(tensors)
+    avatar.use_backends(args.rasterizer, args.encoding)
     refiner, meta = load_refiner(args.refiner)
     start, stop = test_range(artifacts.load_json(args.ingest)["frames"])
     scene = load_scene(scene_files(args), start, stop, whole=True)
@@ -86,7 +94,7 @@ def main() -> None:
     clock = Clock()
     frames = render_frames(
         avatar,
-        refiner.eval(),
+        refiner.to(avatar.device).eval(),
         scene,
         boxes(scene.heads, scene.size),
         order,
@@ -114,12 +122,16 @@ def main() -> None:
             "milliseconds": clock.milliseconds(),
             "train_seconds": sum(meta["train_seconds_by_stage"].values()),
             "train_seconds_by_stage": meta["train_seconds_by_stage"],
-            "backends": {"rasterizer": "cpu", "encoding": "cpu", "landmarks": "facemesh"},
+            "backends": {
+                "rasterizer": args.rasterizer,
+                "encoding": args.encoding,
+                "landmarks": "facemesh",
+            },
             "versions": {
                 "d3talker": __version__,
                 "python": platform.python_version(),
                 "torch": torch.__version__,
-                "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+                "hardware": hardware(avatar.device),
             },
         },
     )

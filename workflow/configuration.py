@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from d3talker import settings as stage_settings
-from d3talker.backends import BACKENDS, DEFAULT
+from d3talker.backends import BACKENDS, DEFAULT, device
 from d3talker.cli import InputError
 from d3talker.train.settings import (
     AdaptSettings,
@@ -62,8 +62,12 @@ def backends(config: dict) -> dict[str, str]:
 
 def training_environment(config: dict) -> str:
     """The environment of the stages that train and render: gpu if a backend needs its packages."""
-    needed = [BACKENDS[key][name] for key, name in backends(config).items()]
-    return "gpu" if any(needed) else "torch"
+    return "gpu" if device(backends(config)) == "cuda" else "torch"
+
+
+def backend_options(config: dict) -> str:
+    """The chosen backends as options of the stages that train and render."""
+    return " ".join(f"--{key} {name}" for key, name in backends(config).items())
 
 
 def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
@@ -76,8 +80,8 @@ def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
     if not python.is_file():
         chosen = ", ".join(f"{key}: {name}" for key, name in backends(config).items())
         raise ConfigProblem(
-            f"backends ({chosen}): the environment for GPUs is not there ({python}); make it as"
-            " envs/gpu.txt says, or use the image of containers/gpu.def"
+            f"backends ({chosen}): the environment for GPUs is not there ({python}); make it with"
+            " `make gpu` (see envs/gpu.txt), or use the image of containers/gpu.def"
         )
     command = [str(python), "-m", "d3talker.backends"]
     command += [] if jobs_run_here else ["--gpu-elsewhere"]

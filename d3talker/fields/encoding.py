@@ -73,7 +73,7 @@ class TriPlaneEncoder(torch.nn.Module):
 
 
 def encode_cpu(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
-    """Features of x (N,3) by compiled kernels, on the CPU."""
+    """Features of x (N,3) by compiled kernels, on the CPU; x and the table may be elsewhere."""
     check_points(x)
     for name, tensor in (("x", x), ("table", encoder.table)):
         if tensor.dtype != torch.float32:
@@ -82,7 +82,7 @@ def encode_cpu(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:
         raise ValueError(
             f"table: expected ({encoder.offsets[-1]},), got {tuple(encoder.table.shape)}"
         )
-    return _LookUp.apply(x, encoder.table, encoder)
+    return _LookUp.apply(x.cpu(), encoder.table.cpu(), encoder).to(x.device)
 
 
 def encode_torch(encoder: TriPlaneEncoder, x: torch.Tensor) -> torch.Tensor:

@@ -81,6 +81,12 @@ class Gaussians:
             "colors": raw["colors"].clamp(0, 1.2),
         }
 
+    def to(self, device: torch.device | str) -> None:
+        """Bring all tensors to `device`; before the optimiser is made."""
+        self.mobility = self.mobility.to(device)
+        for name in ATTRIBUTES:
+            setattr(self, name, getattr(self, name).detach().to(device).requires_grad_())
+
     def make_optimizer(self, learning_rates: dict[str, float]) -> None:
         """Adam over all attributes, `learning_rates` by attribute name (eps of spec 3.1)."""
         self.optimizer = torch.optim.Adam(

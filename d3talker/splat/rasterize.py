@@ -40,23 +40,24 @@ class GradientStats:
     """What densification wants to know of each Gaussian, gathered over backward passes."""
 
     count: int  # N
+    device: torch.device | str = "cpu"  # where these are, whatever device draws
     gradient_norm: torch.Tensor = field(init=False)  # (N,) sum of |dL / d centre|, centre in NDC
     visible: torch.Tensor = field(init=False)  # (N,) number of passes in which it was in view
     radius: torch.Tensor = field(init=False)  # (N,) largest 3-sigma radius on the screen, px
 
     def __post_init__(self):
-        self.gradient_norm = torch.zeros(self.count)
-        self.visible = torch.zeros(self.count)
-        self.radius = torch.zeros(self.count)
+        self.gradient_norm = torch.zeros(self.count, device=self.device)
+        self.visible = torch.zeros_like(self.gradient_norm)
+        self.radius = torch.zeros_like(self.gradient_norm)
 
     def add(self, splats: np.ndarray, by_centre: np.ndarray, width: int, height: int) -> None:
         """Add one view: `splats` (M,) SPLAT in view and the gradients (N,2) of all centres, px."""
         # The image is two units of normalised device coordinates wide and high.
         norm = np.hypot(by_centre[:, 0] * (width / 2), by_centre[:, 1] * (height / 2))
-        self.gradient_norm += torch.from_numpy(norm)
-        index = torch.from_numpy(splats["index"].astype(np.int64))
+        self.gradient_norm += torch.from_numpy(norm).to(self.device)
+        index = torch.from_numpy(splats["index"].astype(np.int64)).to(self.device)
         self.visible[index] += 1
-        radius = torch.from_numpy(splats["radius"].copy())
+        radius = torch.from_numpy(splats["radius"].copy()).to(self.device)
         self.radius[index] = torch.maximum(self.radius[index], radius)
 
 

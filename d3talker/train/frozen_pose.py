@@ -8,7 +8,7 @@ from torch import Tensor
 
 from d3talker.avatar import Avatar, move
 from d3talker.cli import progress
-from d3talker.splat.rasterize import Camera, rasterize
+from d3talker.splat.camera import Camera
 from d3talker.train.pose import PoseCorrection
 from d3talker.train.scene import Scene
 from d3talker.train.settings import PoseSettings
@@ -31,27 +31,31 @@ def refine_poses(
     """
     with torch.no_grad():
         head = avatar.face.activated()
-    corrections = PoseCorrection(len(scene), settings.rotation_lr, settings.translation_lr)
-    mean = torch.from_numpy(start)
+    corrections = PoseCorrection(
+        len(scene), settings.rotation_lr, settings.translation_lr, avatar.device
+    )
+    mean = torch.from_numpy(start).to(avatar.device)
     for i in progress(range(len(scene)), len(scene), "poses"):
         corrections.values[i] = mean if i == 0 else 0.5 * (mean + corrections.values[i - 1])
-        target, backdrop, camera = _scaled_view(scene, i, settings.scale)
-        weight = _weight(scene, i, shape, settings)
+        target, backdrop, camera = _scaled_view(scene, i, settings.scale, avatar.device)
+        weight = _weight(scene, i, shape, settings).to(avatar.device)
         for step in range(settings.steps):
             pose = corrections.leaf(i)
             moved = move(head, pose[:3], pose[3:])
-            image = rasterize(**moved, camera=camera, background=backdrop).color
+            image = avatar.rasterize(**moved, camera=camera, background=backdrop).color
             ((image - target).abs().mean(2) * weight).mean().backward()
             corrections.step(i, pose.grad, settings.lr_final ** (step / settings.steps))
-    return _smooth(corrections.values.numpy(), settings.smoothing)
+    return _smooth(corrections.values.cpu().numpy(), settings.smoothing)
 
 
-def _scaled_view(scene: Scene, i: int, scale: float) -> tuple[Tensor, Tensor, Camera]:
+def _scaled_view(
+    scene: Scene, i: int, scale: float, device: torch.device
+) -> tuple[Tensor, Tensor, Camera]:
     view = scene.view(i)
     camera = view.camera.scaled(scale)
     size = (camera.width, camera.height)
     target, backdrop = (
-        torch.from_numpy(cv2.resize(image.numpy(), size, interpolation=cv2.INTER_AREA))
+        torch.from_numpy(cv2.resize(image.numpy(), size, interpolation=cv2.INTER_AREA)).to(device)
         for image in (view.image, view.backdrop)
     )
     return target, backdrop, camera

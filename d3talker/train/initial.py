@@ -104,6 +104,6 @@ def mobility(means: torch.Tensor, shape: np.ndarray) -> torch.Tensor:
 
     Without it the fields move hair with the mouth (1.2 dB, feasibility).
     """
-    distance = cKDTree(shape).query(means.detach().numpy())[0]
+    distance = cKDTree(shape).query(means.detach().cpu().numpy())[0]
     beyond = np.maximum(0, distance - FULL_MOBILITY) / MOBILITY_FALLOFF
     return torch.tensor(np.exp(-(beyond**2)), dtype=torch.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d3talker.avatar import SETS, Avatar, FaceChange, Rendered, Signals, compose, move
+from d3talker.avatar import SETS, Avatar, FaceChange, Rendered, Signals, move
 from d3talker.cli import log, progress
 from d3talker.fields.deformation import GeneralField, parameter_groups
 from d3talker.splat.gaussians import ATTRIBUTES, DensityControl, Gaussians
@@ -66,7 +66,7 @@ def train(
         person = people[k]
         _set_learning_rates(person, shared, settings, it, done)
         i = person.next_frame(rng)
-        view = person.scene.view(i)
+        view = person.scene.view(i).to(person.avatar.device)
         correction = None
         if person.poses is not None and phase.trains("poses") and it >= settings.pose_start:
             correction = person.poses.leaf(i)
@@ -108,7 +108,7 @@ def _prepare(
             )
         person.density = None
         if settings.densify and phase.densify:
-            person.density = (GradientStats(len(avatar.face)), GradientStats(len(avatar.mouth)))
+            person.density = _new_stats(avatar)
     if general is None:
         return None
     return _adamw(general, settings.general_table_lr, settings.general_net_lr)
@@ -189,7 +189,7 @@ def _render(person: Person, view: View, sets: tuple, pose: Tensor | None) -> Ren
     """The `sets` (face, mouth), of which one may be None, composed in `view`."""
     if pose is not None:
         sets = tuple(s if s is None else move(s, pose[:3], pose[3:]) for s in sets)
-    return compose(*sets, view.camera, view.backdrop, person.density)
+    return person.avatar.compose(*sets, view.camera, view.backdrop, person.density)
 
 
 def _loss(rendered: Rendered, view: View, settings: TrainSettings) -> tuple[Tensor, Tensor, Tensor]:
@@ -228,7 +228,7 @@ def _field_losses(
         return loss
     face = people[k].avatar.face
     mobile = torch.nonzero(face.mobility[change.moving] > 0.5)[:, 0]
-    chosen = mobile[torch.randint(len(mobile), (settings.contrast_points,))]
+    chosen = mobile[torch.randint(len(mobile), (settings.contrast_points,), device=mobile.device)]
     means = face.means.detach()[change.moving[chosen]]
     general, own = change.general.means[chosen], change.individual.means[chosen]
     speech = people[k].drive.speech[int(people[k].scene.indices[i])][None]
@@ -269,7 +269,13 @@ def _densify(
             # In a window, the mean over pixels weighs one more, and its side is a unit of NDC.
             gradient = stats.gradient_norm / stats.visible.clamp_min(1) / person.magnification
             gaussians.densify(gradient, control, limit)
-    person.density = tuple(GradientStats(len(gaussians)) for gaussians in sets)
+    person.density = _new_stats(person.avatar)
+
+
+def _new_stats(avatar: Avatar) -> tuple[GradientStats, GradientStats]:
+    return tuple(
+        GradientStats(len(gaussians), avatar.device) for gaussians in (avatar.face, avatar.mouth)
+    )
 
 
 class _RunningMean:

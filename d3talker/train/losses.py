@@ -40,4 +40,6 @@ def similarity_contrast(
             for i, a in enumerate(individuals)
         ]
     )
-    return F.cross_entropy(similarity[None] / temperature, torch.tensor([person]))
+    return F.cross_entropy(
+        similarity[None] / temperature, torch.tensor([person], device=general.device)
+    )

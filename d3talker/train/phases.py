@@ -69,7 +69,7 @@ def in_phase(person: Person, phase: Phase) -> Person | None:
         return replace(person, motion=signals.motion)
     scene = person.scene
     if person.poses is not None:
-        poses = corrected(scene.rotations, scene.translations, person.poses.values.numpy())
+        poses = corrected(scene.rotations, scene.translations, person.poses.values.cpu().numpy())
         scene = replace(scene, rotations=poses[0], translations=poses[1])
     windows = scene.mouth_windows()
     if windows is None:

@@ -13,12 +13,17 @@ class PoseCorrection:
     Each frame has its own Adam moments, stepped only when the frame is visited.
     """
 
-    def __init__(self, frames: int, rotation_lr: float, translation_lr: float) -> None:
-        self.values = torch.zeros(frames, 6)
-        self.rate = torch.tensor([rotation_lr] * 3 + [translation_lr] * 3)
-        self._mean = torch.zeros(frames, 6)
-        self._square = torch.zeros(frames, 6)
-        self._steps = torch.zeros(frames)
+    def __init__(
+        self,
+        frames: int,
+        rotation_lr: float,
+        translation_lr: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.values = torch.zeros(frames, 6, device=device)
+        self.rate = torch.tensor([rotation_lr] * 3 + [translation_lr] * 3, device=device)
+        self._mean, self._square = torch.zeros_like(self.values), torch.zeros_like(self.values)
+        self._steps = torch.zeros(frames, device=device)
 
     def leaf(self, i: int) -> Tensor:
         """The correction (6,) of frame `i` as a leaf that collects a gradient."""

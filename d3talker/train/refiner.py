@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from d3talker.avatar import Rendered, Signals, compose, move
+from d3talker.avatar import Rendered, Signals, move
 from d3talker.cli import progress
 from d3talker.refine.styleunet import StyleUNet
 from d3talker.train.loop import LOG_EVERY, CurveRow, Meter
@@ -19,7 +19,7 @@ def train_refiner(
     """Train `refiner` in place on the coarse frames of `people` (eq. 11, L1 + D-SSIM part).
 
     The avatars are frozen and rendered anew with noise on the pose, so that the refiner does not
-    see cleaner frames than at test time. Returns the curves.
+    see cleaner frames than at test time. The refiner has to be where they are. Returns the curves.
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -32,7 +32,7 @@ def train_refiner(
         )
         k = int(rng.integers(len(people)))
         i = people[k].next_frame(rng)
-        view = people[k].scene.view(i)
+        view = people[k].scene.view(i).to(people[k].avatar.device)
         coarse = _coarse(people[k], i, view, signals[k], settings)
         fine = refiner(coarse.image.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
         loss = l1_dssim(fine.contiguous(), view.image, settings.dssim)
@@ -49,9 +49,9 @@ def train_refiner(
 def _coarse(
     person: Person, i: int, view: View, signals: Signals, settings: RefinerSettings
 ) -> Rendered:
-    frame = int(person.scene.indices[i])
+    frame, device = int(person.scene.indices[i]), person.avatar.device
     face, mouth = person.avatar.deform(Signals(*(signal[frame] for signal in signals)))
-    rotation = settings.pose_noise_rotation * torch.randn(3)
-    translation = settings.pose_noise_translation * torch.randn(3)
+    rotation = settings.pose_noise_rotation * torch.randn(3, device=device)
+    translation = settings.pose_noise_translation * torch.randn(3, device=device)
     face, mouth = (move(a, rotation, translation) for a in (face, mouth))
-    return compose(face, mouth, view.camera, view.backdrop)
+    return person.avatar.compose(face, mouth, view.camera, view.backdrop)

@@ -44,6 +44,10 @@ class View(NamedTuple):
     outside: Tensor  # (h,w) bool, surely not head
     mouth: Tensor  # (h,w) bool, inner mouth and teeth
 
+    def to(self, device: torch.device | str) -> "View":
+        """The same view with its images on `device`."""
+        return View(self.camera, *(image.to(device) for image in self[1:]))
+
 
 @dataclass
 class Scene:

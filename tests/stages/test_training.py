@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
 from d3talker import artifacts  # noqa: E402
+from d3talker.backends import explain  # noqa: E402
 from d3talker.face import parsing  # noqa: E402
 from d3talker.face.model import FaceModel  # noqa: E402
 from d3talker.video import probe, write_video, write_wav  # noqa: E402
@@ -188,6 +189,23 @@ def test_self_drive_renders_the_test_frames_with_sound(trained):
     seconds = report["train_seconds_by_stage"]
     assert list(seconds) == ["fit_static", "adapt", "finetune_c2f"]
     assert report["train_seconds"] == pytest.approx(sum(seconds.values()))
+
+
+def test_a_render_says_by_what_it_was_made(trained):
+    chosen = {"rasterizer": "reference", "encoding": "torch"}
+    report = render(trained, "self", **chosen)
+    assert report["backends"] == chosen | {"landmarks": "facemesh"}
+    assert "CPU cores" in report["versions"]["hardware"]
+
+
+def test_a_backend_that_cannot_run_here_stops_a_stage_with_its_name(trained, capsys):
+    problem = explain("rasterizer", "gsplat")
+    if problem is None:
+        pytest.skip("gsplat can run here")
+    with pytest.raises(SystemExit) as stopped:
+        render(trained, "self", rasterizer="gsplat")
+    assert stopped.value.code == 2
+    assert problem in capsys.readouterr().err
 
 
 def test_the_refiner_says_how_wide_it_is(trained):

@@ -84,6 +84,13 @@ def test_no_backend_is_checked_and_no_process_started_by_default(config, tmp_pat
     configuration.check_backends(config, tmp_path / "no-python", jobs_run_here=True)
 
 
+def test_the_stages_are_told_every_backend(config):
+    assert configuration.backend_options(config) == "--rasterizer cpu --encoding cpu"
+    config["backends"]["encoding"] = "torch"
+    assert configuration.backend_options(config) == "--rasterizer cpu --encoding torch"
+    assert configuration.training_environment(config) == "torch"
+
+
 def test_an_unknown_backend_lists_the_known(config):
     config["backends"]["rasterizer"] = "fast"
     with pytest.raises(configuration.ConfigProblem, match=r"backends\.rasterizer.*'fast'; known: "):
@@ -93,7 +100,9 @@ def test_an_unknown_backend_lists_the_known(config):
 def test_a_gpu_backend_without_its_environment_says_how_to_make_it(config, tmp_path):
     config["backends"]["rasterizer"] = "gsplat"
     assert configuration.training_environment(config) == "gpu"
-    with pytest.raises(configuration.ConfigProblem, match=r"rasterizer: gsplat.*envs/gpu\.txt"):
+    with pytest.raises(
+        configuration.ConfigProblem, match=r"rasterizer: gsplat.*make gpu.*envs/gpu\.txt"
+    ):
         configuration.check_backends(config, tmp_path / "python", jobs_run_here=True)
 
 

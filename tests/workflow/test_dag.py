@@ -73,6 +73,17 @@ def test_another_width_of_the_refiner_pretrains_and_adapts_anew(finished):
     assert not {"fit_static", "pretrain_motion", "ingest"} & made
 
 
+def test_another_backend_trains_and_renders_anew(finished):
+    config = finished.root / "config" / "config.yaml"
+    text = config.read_text().replace("rasterizer: null", "rasterizer: reference", 1)
+    config.write_text(text)
+    _, output = finished.run("--args=-n -p")
+    made = set(jobs(output))
+    assert {"fit_static", "refine_pose", "pretrain_fields", "adapt", "finetune_c2f"} <= made
+    assert not {"pretrain_motion", "track", "ingest"} & made
+    assert "--rasterizer reference --encoding cpu" in output
+
+
 def test_audios_drive_the_avatar_that_predicts_its_motion(finished):
     finished.add("audio/hello world.wav")
     _, output = finished.run("--audios", "videos/audio", "--args=-n")

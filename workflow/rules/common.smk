@@ -26,6 +26,10 @@ except (configuration.ConfigProblem, people.NameProblem) as problem:
 for record in CAST.refused.values():
     logger.warning(f"left out: {record['refused']}")
 
+# Of the stages that train and render.
+TRAINING = configuration.training_environment(config)
+BACKENDS = configuration.backend_options(config)
+
 VARIANTS = config["variant_definitions"]
 AVATARS = [name for name, definition in VARIANTS.items() if "avatar" not in definition]
 RUN = "<results>/{id}/{variant}/{secs}s/{drive}"

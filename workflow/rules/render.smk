@@ -22,7 +22,8 @@ rule render:
         mem_mb=8000,
         runtime=60,
     params:
-        stage=stage("render", "torch"),
+        stage=stage("render", TRAINING),
+        backends=BACKENDS,
         files=options,
         still=lambda wildcards: (
             " --still" if VARIANTS[wildcards.variant].get("motion") == "none" else ""
@@ -33,8 +34,8 @@ rule render:
     shell:
         "{params.stage} {params.files} --drive {wildcards.drive}{params.still}"
         " --identity {wildcards.id} --variant {wildcards.variant} --secs {wildcards.secs}"
-        " --preset {params.preset:q} --out-video {output.video:q} --out-json {output.json:q}"
-        " 2>&1 | tee {log:q}"
+        " --preset {params.preset:q} {params.backends}"
+        " --out-video {output.video:q} --out-json {output.json:q} 2>&1 | tee {log:q}"
 
 
 rule compare:

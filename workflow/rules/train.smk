@@ -18,7 +18,8 @@ rule fit_static:
         mem_mb=8000,
         runtime=240,
     params:
-        stage=stage("fit_static", "torch"),
+        stage=stage("fit_static", TRAINING),
+        backends=BACKENDS,
         files=options,
         secs=lambda wildcards: wildcards.span.removesuffix("s"),
         settings=settings("fit_static"),
@@ -27,8 +28,8 @@ rule fit_static:
         "{wildcards.id}: fit the static head ({wildcards.span})"
     shell:
         "{params.stage} {params.files} --secs {params.secs} --settings {params.settings:q}"
-        " --seed {params.seed} --out {output.head:q} --out-curves {output.curves:q}"
-        " 2>&1 | tee {log:q}"
+        " {params.backends} --seed {params.seed}"
+        " --out {output.head:q} --out-curves {output.curves:q} 2>&1 | tee {log:q}"
 
 
 rule refine_pose:
@@ -46,14 +47,15 @@ rule refine_pose:
         mem_mb=8000,
         runtime=120,
     params:
-        stage=stage("refine_pose", "torch"),
+        stage=stage("refine_pose", TRAINING),
+        backends=BACKENDS,
         files=options,
         settings=settings("refine_pose"),
     message:
         "{wildcards.id}: refine the head poses by the picture"
     shell:
-        "{params.stage} {params.files} --settings {params.settings:q} --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        "{params.stage} {params.files} --settings {params.settings:q} {params.backends}"
+        " --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule pretrain_fields:
@@ -75,7 +77,8 @@ rule pretrain_fields:
         mem_mb=16000,
         runtime=1440,
     params:
-        stage=stage("pretrain", "torch"),
+        stage=stage("pretrain", TRAINING),
+        backends=BACKENDS,
         files=options,
         settings=lambda wildcards: settings("pretrain", wildcards.avatar),
         refiner=config["refiner"],
@@ -85,7 +88,7 @@ rule pretrain_fields:
         "{wildcards.avatar}: pre-train the General field and the refiner"
     shell:
         "{params.stage} {params.files} --settings {params.settings:q} --refiner {params.refiner}"
-        " --refiner-settings {params.refiner_settings:q} --seed {params.seed}"
+        " --refiner-settings {params.refiner_settings:q} {params.backends} --seed {params.seed}"
         " --out-general {output.general:q} --out-c2f {output.c2f:q} --out-curves {output.curves:q}"
         " 2>&1 | tee {log:q}"
 
@@ -109,7 +112,8 @@ rule adapt:
         mem_mb=8000,
         runtime=240,
     params:
-        stage=stage("adapt", "torch"),
+        stage=stage("adapt", TRAINING),
+        backends=BACKENDS,
         files=options,
         settings=lambda wildcards: settings("adapt", wildcards.avatar),
         seed=config["seed"],
@@ -117,8 +121,8 @@ rule adapt:
         "{wildcards.id}: train the avatar ({wildcards.avatar}, {wildcards.secs} s)"
     shell:
         "{params.stage} {params.files} --secs {wildcards.secs} --settings {params.settings:q}"
-        " --seed {params.seed} --out {output.avatar:q} --out-curves {output.curves:q}"
-        " 2>&1 | tee {log:q}"
+        " {params.backends} --seed {params.seed}"
+        " --out {output.avatar:q} --out-curves {output.curves:q} 2>&1 | tee {log:q}"
 
 
 rule finetune_c2f:
@@ -140,7 +144,8 @@ rule finetune_c2f:
         mem_mb=8000,
         runtime=120,
     params:
-        stage=stage("finetune_c2f", "torch"),
+        stage=stage("finetune_c2f", TRAINING),
+        backends=BACKENDS,
         files=options,
         settings=lambda wildcards: settings("finetune_c2f", wildcards.avatar),
         seed=config["seed"],
@@ -148,5 +153,5 @@ rule finetune_c2f:
         "{wildcards.id}: train the refiner ({wildcards.avatar}, {wildcards.secs} s)"
     shell:
         "{params.stage} {params.files} --secs {wildcards.secs} --settings {params.settings:q}"
-        " --seed {params.seed} --out {output.refiner:q} --out-curves {output.curves:q}"
-        " 2>&1 | tee {log:q}"
+        " {params.backends} --seed {params.seed}"
+        " --out {output.refiner:q} --out-curves {output.curves:q} 2>&1 | tee {log:q}"

@@ -43,8 +43,8 @@ from d3talker.splat.tiles import (
     touched_blocks,
 )
 
-# Operations on rows, as they stand in tiles.py.
-LOG2_ALPHA = 8  # dx (dx xx + dy xy) + (dy dy yy + log2_opacity): 1 + 2 + 1 + 2 + 2
+# Operations on rows, as they stand in tiles.py and tiles_backward.py.
+LOG2_ALPHA = 8  # dx - ridge_x dy 2, its square 1 and the square of dy 1, two multiply-adds
 EXP2 = 15  # rounding 3, six multiply-adds
 ALPHA = 2 + LOG2_ALPHA + EXP2 + 2  # distance, alpha, pass_through
 PER_PAIR = 6 + 2 * LOG2_ALPHA  # touched_blocks: edges 4, places on them 2, alpha at both

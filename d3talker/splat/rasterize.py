@@ -18,14 +18,8 @@ from d3talker.splat.camera import Camera
 from d3talker.splat.checks import check_background, check_camera, check_gaussians
 from d3talker.splat.projection import SPLAT, project, project_backward
 from d3talker.splat.simd import new_lines
-from d3talker.splat.tiles import (
-    CHANNELS,
-    MOMENTS,
-    PIXEL_MOMENTS,
-    blend,
-    blend_backward,
-    sum_by_splat,
-)
+from d3talker.splat.tiles import CHANNELS, blend
+from d3talker.splat.tiles_backward import MOMENTS, PIXEL_MOMENTS, blend_backward, sum_by_splat
 
 
 class Rendering(NamedTuple):

@@ -1,0 +1,288 @@
+"""The gradient of blending the splats of each tile (tiles.py).
+
+The gradient goes through the same splats in the same order. With v_i the gradient of the loss by
+w_i, and F the loss as far as it is linear in the pixel, F = sum w_i v_i + T v_background,
+
+    g_i = alpha_i dF / d alpha_i = alpha_i (T_i v_i - (F - sum_(j <= i) w_j v_j) / (1 - alpha_i)).
+
+The gradient of a splat is made of the sums over pixels of g_i times 1, X, Y, X^2, X Y and Y^2, with
+(X, Y) measured from the middle of the tile, and of w_i times the gradients of the four channels.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from d3talker.compiled import JIT
+from d3talker.splat.binning import TILE, slot_of, tiles_across
+from d3talker.splat.projection import LOG2_MIN_ALPHA
+from d3talker.splat.simd import (
+    LANES,
+    any_lane,
+    define_pick,
+    exp2,
+    filled,
+    first_pairs,
+    inverse,
+    lane_columns,
+    lane_rows,
+    larger,
+    last_pairs,
+    load,
+    new_lines,
+    select,
+    smaller,
+    spread2,
+    spread4,
+    store,
+)
+from d3talker.splat.tiles import (
+    ALL_BLOCKS,
+    BLOCK,
+    BLOCKS,
+    BLOCKS_ACROSS,
+    CHANNELS,
+    CHUNK,
+    MAX_ALPHA,
+    ONE,
+    block_corner,
+    block_size,
+    list_chunk,
+    log2_alpha,
+    pass_through,
+)
+
+MIDDLE = TILE // 2  # px from a tile's edge to its middle
+MOMENTS = 6  # of a splat's gradient: sums with 1, X, Y, X^2, XY, Y^2
+
+
+def pixel_moments() -> np.ndarray:
+    """For every pixel of a tile, block by block: 1, X, Y, X^2, XY, Y^2, each twice, as lines."""
+    block, lane = np.divmod(np.arange(TILE**2), LANES)
+    x = block % BLOCKS_ACROSS * BLOCK + lane % BLOCK + 0.5 - MIDDLE
+    y = block // BLOCKS_ACROSS * BLOCK + lane // BLOCK + 0.5 - MIDDLE
+    lines = new_lines(TILE**2)
+    lines[:] = 0
+    moments = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    lines[:, : 2 * MOMENTS] = moments.repeat(2, axis=1)
+    return lines
+
+
+PIXEL_MOMENTS = pixel_moments()
+
+# The sums of one pair, MOMENTS and CHANNELS, from the rows of two and of four pairs (`add_group`).
+_MOMENT_LANES, _CHANNEL_LANES = range(0, 2 * MOMENTS, 2), range(LANES, 2 * LANES, CHANNELS)
+pick_first, pick_second, pick_third, pick_fourth = (
+    define_pick(
+        [*(lane + pair % 2 for lane in _MOMENT_LANES), *(lane + pair for lane in _CHANNEL_LANES)],
+        f"Sums of pair {pair} of four.",
+    )
+    for pair in range(4)
+)
+
+
+@njit(_nrt=False, **JIT)
+def weigh_block(
+    splats, values, first_value, tile_splats, pairs, listed, block, x, y, lines, weights
+):
+    """The g and w of a block's listed pairs in its 16 pixels: lines 2p and 2p + 1 of `weights`.
+
+    Six of `lines` for each block: its transmittance, what remains of F, and the gradients of its
+    four channels. Afterwards only the pairs are listed that came before every pixel had stopped.
+    """
+    pixel_x, pixel_y = lane_columns() + x, lane_rows() + y
+    line = block * (2 + CHANNELS)
+    transmittance, remaining = load(lines, line), load(lines, line + 1)
+    by_red, by_green = load(lines, line + 2), load(lines, line + 3)
+    by_blue, by_depth = load(lines, line + 4), load(lines, line + 5)
+    for position in range(listed[block]):
+        k = tile_splats[pairs[block, position]]
+        splat = splats[k]
+        power = log2_alpha(splat, pixel_x - splat.x, pixel_y - splat.y)
+        unlimited = exp2(larger(power, LOG2_MIN_ALPHA))
+        alpha = smaller(unlimited, MAX_ALPHA)
+        drawn = power >= LOG2_MIN_ALPHA
+        taken, goes_on, transmittance = pass_through(drawn, transmittance, alpha)
+        weight = select(goes_on, taken, 0.0)
+        by_weight = by_red * values[k, first_value] + by_green * values[k, first_value + 1]
+        by_weight += by_blue * values[k, first_value + 2] + by_depth * values[k, first_value + 3]
+        remaining = remaining - weight * by_weight
+        by_log_alpha = taken * by_weight - alpha * remaining * inverse(1.0 - alpha)
+        depends = goes_on & (unlimited < MAX_ALPHA)
+        store(weights, 2 * position, select(depends, by_log_alpha, 0.0))
+        store(weights, 2 * position + 1, weight)
+        if not any_lane(transmittance > 0.0):
+            listed[block] = position + 1
+            break
+    store(lines, line, transmittance)
+    store(lines, line + 1, remaining)
+
+
+@njit(_nrt=False, **JIT)
+def interleave(weights, listed):
+    """Reorder the lines of each four pairs a to d, so that the g of a and b, the g of c and d, and
+    the w of all four stand side by side for each pixel: two, two and four lines."""
+    for line in range(0, 2 * listed, 8):
+        a, b = load(weights, line), load(weights, line + 2)
+        c, d = load(weights, line + 4), load(weights, line + 6)
+        wa, wb = load(weights, line + 1), load(weights, line + 3)
+        wc, wd = load(weights, line + 5), load(weights, line + 7)
+        store(weights, line, first_pairs(a, b))
+        store(weights, line + 1, last_pairs(a, b))
+        store(weights, line + 2, first_pairs(c, d))
+        store(weights, line + 3, last_pairs(c, d))
+        a_c, b_d = first_pairs(wa, wc), first_pairs(wb, wd)
+        store(weights, line + 4, first_pairs(a_c, b_d))
+        store(weights, line + 5, last_pairs(a_c, b_d))
+        a_c, b_d = last_pairs(wa, wc), last_pairs(wb, wd)
+        store(weights, line + 6, first_pairs(a_c, b_d))
+        store(weights, line + 7, last_pairs(a_c, b_d))
+
+
+@njit(_nrt=False, **JIT)
+def add_line(lines, index, row):
+    store(lines, index, load(lines, index) + row)
+
+
+@njit(_nrt=False, **JIT)
+def add_block(weights, pairs, listed, moments, block, channels, sums, first):
+    """Add the sums over a block's pixels to those of its listed pairs, lines `pair` - `first`.
+
+    weights: lines as `interleave` leaves them; moments: PIXEL_MOMENTS; channels: for each pixel of
+    the tile a line with the gradients of the channels, each four times.
+    """
+    for position in range(0, listed, 4):
+        a_b, c_d, all_four = filled(0.0), filled(0.0), filled(0.0)
+        line = 2 * position
+        for pixel in range(LANES):
+            moment = load(moments, block * LANES + pixel)
+            a_b += moment * spread2(weights, line, 2 * pixel)
+            c_d += moment * spread2(weights, line + 2, 2 * pixel)
+            channel = load(channels, block * LANES + pixel)
+            all_four += channel * spread4(weights, line + 4, 4 * pixel)
+        add_line(sums, pairs[block, position] - first, pick_first(a_b, all_four))
+        if position + 1 < listed:
+            add_line(sums, pairs[block, position + 1] - first, pick_second(a_b, all_four))
+        if position + 2 < listed:
+            add_line(sums, pairs[block, position + 2] - first, pick_third(c_d, all_four))
+        if position + 3 < listed:
+            add_line(sums, pairs[block, position + 3] - first, pick_fourth(c_d, all_four))
+
+
+@njit(_nrt=False, **JIT)
+def weigh_chunk(
+    splats, values, first_value, tile_splats, pairs, listed, left, top,
+    lines, open_blocks, moments, channels, weights, sums, first,
+):  # fmt: skip
+    """Sums of the listed pairs over the blocks. Returns which blocks have pixels that go on."""
+    sums[:] = 0
+    for block in range(BLOCKS):
+        if listed[block]:
+            x, y = block_corner(block, left, top)
+            weigh_block(
+                splats, values, first_value, tile_splats, pairs, listed, block, x, y, lines, weights
+            )
+            if not any_lane(load(lines, block * (2 + CHANNELS)) > 0.0):
+                open_blocks &= ~(1 << block)
+            interleave(weights, listed[block])
+            add_block(weights, pairs, listed[block], moments, block, channels, sums, first)
+    return open_blocks
+
+
+@njit(**JIT)
+def load_gradients(
+    tile_lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha
+):
+    """Fill a tile's lines (see weigh_block) and `channels` (see add_block)."""
+    tile_lines[:] = 0
+    channels[:] = 0
+    for block in range(BLOCKS):
+        top_row, first_column, rows, columns = block_size(block, top, left, *depth.shape)
+        line = block * (2 + CHANNELS)
+        tile_lines[line] = 1
+        for row in range(rows):
+            y = top_row + row
+            for column in range(columns):
+                x, lane = first_column + column, row * BLOCK + column
+                red, green, blue = by_color[y, x, 0], by_color[y, x, 1], by_color[y, x, 2]
+                tile_lines[line + 1, lane] = (
+                    color[y, x, 0] * red + color[y, x, 1] * green + color[y, x, 2] * blue
+                    + depth[y, x] * by_depth[y, x] + (alpha[y, x] - ONE) * by_alpha[y, x]
+                )  # fmt: skip
+                pixel = block * LANES + lane
+                tile_lines[line + 2, lane] = red
+                tile_lines[line + 3, lane] = green
+                tile_lines[line + 4, lane] = blue
+                tile_lines[line + 5, lane] = by_depth[y, x]
+                for pair in range(4):
+                    channels[pixel, pair] = red
+                    channels[pixel, 4 + pair] = green
+                    channels[pixel, 8 + pair] = blue
+                    channels[pixel, 12 + pair] = by_depth[y, x]
+
+
+@njit(parallel=True, **JIT)
+def blend_backward(
+    splats, values, first_value, bins, touched, moments,
+    color, depth, alpha, by_color, by_depth, by_alpha, slots,
+):  # fmt: skip
+    """Fill `slots`, for every pair, in the order of `slot_of`, a line with its sums, from four
+    channels of the image and the gradients of the loss by them and by alpha.
+    """
+    tiles_x = tiles_across(depth.shape[1])
+    for tile in prange(bins.tile_start.shape[0] - 1):
+        start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
+        if start == stop:
+            continue
+        tile_y, tile_x = tile // tiles_x, tile % tiles_x
+        top, left = tile_y * TILE, tile_x * TILE
+        lines, channels = new_lines(BLOCKS * (2 + CHANNELS)), new_lines(TILE**2)
+        load_gradients(
+            lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha
+        )
+        listed = np.empty(BLOCKS, np.int64)
+        pairs = np.empty((BLOCKS, CHUNK), np.int32)
+        weights, sums = new_lines(2 * CHUNK), new_lines(CHUNK)
+        open_blocks = ALL_BLOCKS
+        for first in range(start, stop, CHUNK):
+            last = min(first + CHUNK, stop)
+            list_chunk(touched, first, last, open_blocks, listed, pairs)
+            open_blocks = weigh_chunk(
+                splats, values, first_value, bins.splat, pairs, listed, left, top,
+                lines, open_blocks, moments, channels, weights, sums, first,
+            )  # fmt: skip
+            for pair in range(first, last):
+                k = bins.splat[pair]
+                slot = slot_of(splats[k], bins.splat_start[k], tile_x, tile_y)
+                store(slots, slot, load(sums, pair - first))
+
+
+@njit(parallel=True, **JIT)
+def sum_by_splat(splats, splat_start, slots, moments, by_values, first_value):
+    """Sum the slots of each splat, in a fixed order.
+
+    Adds to `moments` (M,6) float64, the sums of g times 1, dx, dy, dx^2, dx dy, dy^2 around the
+    centre of the splat, and fills four columns of `by_values` (M,C) from `first_value`.
+    """
+    for k in prange(splats.shape[0]):
+        splat = splats[k]
+        slot = splat_start[k]
+        channels = np.zeros(CHANNELS)
+        for tile_y in range(splat.first_row // TILE, splat.last_row // TILE + 1):
+            for tile_x in range(splat.first_column // TILE, splat.last_column // TILE + 1):
+                sums = slots[slot]
+                slot += 1
+                x, y = (
+                    tile_x * TILE + MIDDLE - float(splat.x),
+                    tile_y * TILE + MIDDLE - float(splat.y),
+                )
+                one, by_x, by_y = float(sums[0]), float(sums[1]), float(sums[2])
+                moments[k, 0] += one
+                moments[k, 1] += by_x + x * one
+                moments[k, 2] += by_y + y * one
+                moments[k, 3] += sums[3] + 2 * x * by_x + x * x * one
+                moments[k, 4] += sums[4] + x * by_y + y * by_x + x * y * one
+                moments[k, 5] += sums[5] + 2 * y * by_y + y * y * one
+                for channel in range(CHANNELS):
+                    channels[channel] += sums[MOMENTS + channel]
+        for channel in range(CHANNELS):
+            by_values[k, first_value + channel] = channels[channel]

@@ -1,4 +1,4 @@
-"""A GPU that is none: tensors say they are on cuda:0, and their numbers stay in plain memory.
+"""A GPU that is none: tensors say they are on it, and their numbers stay in plain memory.
 
 An operation of tensors of both devices fails as it would on a real one, so does `numpy()`. Numbers
 and random numbers are those of the CPU, bit by bit.
@@ -11,8 +11,8 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 NAME = "fakegpu"
 ops = torch.ops.aten
-# Copies between devices, and places that may be given on the CPU.
-ACROSS = {ops._to_copy, ops.copy_, ops.index, ops.index_put_, ops.index_put, ops._index_put_impl_}
+INDEXING = {ops.index, ops.index_put_, ops.index_put, ops._index_put_impl_}  # places may be CPU's
+ACROSS = {ops._to_copy, ops.copy_} | INDEXING
 
 
 class OnGpu(torch.Tensor):
@@ -45,6 +45,7 @@ class FakeGpu(TorchDispatchMode):
 
 
 def run(func, args, kwargs):
+    """The result of operation `func`, on the GPU if its tensors or its argument `device` are."""
     given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
     there = [x for x in given if isinstance(x, OnGpu)]
     here = [x for x in given if not isinstance(x, OnGpu) and x.dim() > 0]
@@ -52,10 +53,10 @@ def run(func, args, kwargs):
         raise RuntimeError(f"{func}: tensors on the CPU and on the GPU")
     device = kwargs.get("device")
     on_gpu = bool(there) if device is None else torch.device(device).type == NAME
-    if func.overloadpacket in (ops.copy_, ops.index_put_, ops.index):
+    if func.overloadpacket is ops.copy_:
         on_gpu = isinstance(args[0], OnGpu)
-        if func.overloadpacket is not ops.copy_ and there and not on_gpu:
-            raise RuntimeError(f"{func}: a tensor on the CPU cannot be indexed on the GPU")
+    elif there and func.overloadpacket in INDEXING and not isinstance(args[0], OnGpu):
+        raise RuntimeError(f"{func}: places on the GPU in a tensor on the CPU")
     inner_args, inner_kwargs = tree_map_only(OnGpu, lambda x: x.inner, (args, kwargs))
     if device is not None:
         inner_kwargs = inner_kwargs | {"device": torch.device("cpu")}

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import fake_gpu  # noqa: E402
+import stand_ins  # noqa: E402
 from test_phases import FRAMES, SETTINGS, SIZE, make_person  # noqa: E402
 
 from d3talker import backends  # noqa: E402
@@ -125,6 +126,20 @@ def gpu(monkeypatch):
 @pytest.mark.parametrize("pair", [("reference", "torch"), ("cpu", "cpu")])
 def test_everything_is_trained_and_rendered_on_a_stand_in_of_the_gpu(gpu, pair, expected):
     assert_same_head(head_of(*pair), expected)
+
+
+@pytest.mark.parametrize("rasterizer", ["gsplat", "diff_gaussian_rasterization"])
+def test_the_adapters_of_gpu_packages_train_alike(monkeypatch, rasterizer):
+    stand_ins.install(monkeypatch)
+    monkeypatch.setattr("d3talker.backends.missing", lambda *_: None)
+    monkeypatch.setattr(backends, "device", lambda chosen: "cpu")
+    losses = []
+    for pair in (("cpu", "cpu"), (rasterizer, "tinycudann")):
+        person = person_with(*pair)
+        (phase,) = (phase for phase in adapt_phases(SETTINGS) if phase.stage == "adapt")
+        (row,) = train([person], person.avatar.general, SETTINGS, phase, seed=3, control=DENSIFY)
+        losses.append((row.loss, row.gaussians))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
 CUDA_PAIRS = [("reference", "torch"), ("gsplat", "tinycudann"), ("gsplat", "cpu")]

@@ -13,7 +13,8 @@ VIDEOS ?= videos
 AUDIOS ?=
 PRESET ?= quick
 TARGET ?= all
-JOBS ?= $(shell nproc)
+# nproc would take OMP_NUM_THREADS for the number of cores.
+JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
 ARGS ?=
 export VIDEOS AUDIOS PRESET TARGET JOBS ARGS
 

@@ -58,7 +58,8 @@ run: setup
 	@$(WORKFLOW)/python workflow/run.py --videos "$$VIDEOS" --audios "$$AUDIOS" \
 	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args="$$ARGS"
 
-# The same tests run in every environment; a test of packages that one lacks is skipped there.
+# The same tests run in every environment, side by side; those of packages that one lacks are
+# skipped there.
 # Threads, memory and compiled kernels are treated as in the workflow (rules/common.smk).
 test: export OMP_NUM_THREADS := 1
 test: export MALLOC_MMAP_THRESHOLD_ := 1000000000
@@ -66,14 +67,15 @@ test: export MALLOC_TRIM_THRESHOLD_ := 2000000000
 test: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 test: setup
 	@rm -rf .cache/tests && mkdir -p .cache/tests
-	@for env in media torch workflow; do \
-	  echo "== tests in the environment $$env"; \
-	  .envs/$$env/bin/python -m pytest tests/unit tests/stages \
-	    --junitxml .cache/tests/$$env.xml || [ $$? = 5 ]; \
-	done
+	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(ENVS:%=.cache/tests/%.xml)
 	@$(WORKFLOW)/python tests/summary.py --everywhere .cache/tests
 	@echo "== tests of the workflow"
 	@$(WORKFLOW)/python -m pytest tests/workflow --junitxml .cache/tests/workflow-runs.xml
+
+# pytest's 5 is "no test here".
+.cache/tests/%.xml:
+	@echo "== tests in the environment $*"
+	@.envs/$*/bin/python -m pytest tests/unit tests/stages --junitxml $@ || [ $$? = 5 ]
 
 test-cluster: setup
 	@if compgen -G "tests/cluster/test_*.py" > /dev/null; then \

@@ -14,10 +14,8 @@ import torch
 from numba import njit, prange
 
 from d3talker.compiled import JIT
-from d3talker.splat.binning import TILE, bin_splats, gather, nearest_first, tiles_across
-from d3talker.splat.camera import Camera
-from d3talker.splat.projection import LOG2_MIN_ALPHA, SPLAT, project
-from d3talker.splat.simd import (
+from d3talker.simd.memory import load, new_lines, store
+from d3talker.simd.rows import (
     LANES,
     any_lane,
     bits,
@@ -26,11 +24,11 @@ from d3talker.splat.simd import (
     lane_columns,
     lane_rows,
     larger,
-    load,
-    new_lines,
     smaller,
-    store,
 )
+from d3talker.splat.binning import TILE, bin_splats, gather, nearest_first, tiles_across
+from d3talker.splat.camera import Camera
+from d3talker.splat.projection import LOG2_MIN_ALPHA, SPLAT, project
 from d3talker.splat.tiles import (
     ALL_BLOCKS,
     BLOCKS,

@@ -11,7 +11,8 @@ from numba import njit, prange
 from benchmarks.table import Row
 from benchmarks.timing import interleaved, threads
 from d3talker.compiled import JIT
-from d3talker.splat.simd import LANES, filled, new_lines, store
+from d3talker.simd.memory import new_lines, store
+from d3talker.simd.rows import LANES, filled
 
 PIECES = 16  # of the work, handed out to the threads
 LOOPS = 100_000  # of a piece

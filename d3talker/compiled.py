@@ -6,6 +6,9 @@ edit of a helper in another file, delete the cache.
 """
 
 import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 # Threads that wait for work sleep. The OpenMP layer would spin, which starves other processes.
 numba.config.THREADING_LAYER = "workqueue"
@@ -18,3 +21,26 @@ JIT = {"cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "a
 def set_threads(count: int) -> None:
     """Use `count` threads in all kernels (default: every core). Results do not depend on it."""
     numba.set_num_threads(count)
+
+
+@intrinsic
+def take_next(typing_context, counter):
+    """The number in `counter` (1,) int64, which grows by one: no two threads get the same.
+
+    So that a thread with easy pieces of work takes more of them, a kernel has
+
+        for _ in prange(threads):
+            piece = take_next(counter)
+            while piece < pieces:
+                ...
+                piece = take_next(counter)
+
+    where numba would give each thread one stretch of the pieces. (`threads` is an argument of the
+    kernel: numba does not cache one that asks for their number itself.)
+    """
+
+    def emit(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.atomic_rmw("add", data, ir.IntType(64)(1), "monotonic")
+
+    return types.int64(counter), emit

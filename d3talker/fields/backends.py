@@ -13,13 +13,8 @@ from collections.abc import Callable
 
 import torch
 
-from d3talker.backends import BACKENDS, missing, require
+from d3talker.backends import require
 from d3talker.fields.encoding import TriPlaneEncoder
-
-
-def available() -> dict[str, str | None]:
-    """Every backend by name: None if it can run here, else why not and how to get it."""
-    return {name: missing("encoding", name) for name in BACKENDS["encoding"]}
 
 
 def encoding(name: str) -> Callable[[TriPlaneEncoder, torch.Tensor], torch.Tensor]:

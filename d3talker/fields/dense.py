@@ -1,6 +1,6 @@
 """Linear layers without bias inside compiled kernels, for a chunk of points at a time.
 
-Values are kept as arrays (neurons, CHUNK) float32, so that a row of splat/simd.py holds one neuron
+Values are kept as arrays (neurons, CHUNK) float32, so that a row of simd/ holds one neuron
 of 16 points. Weights are packed as `pack` does, for eight neurons to be computed at once.
 """
 
@@ -8,17 +8,8 @@ import numpy as np
 from numba import njit
 
 from d3talker.compiled import JIT
-from d3talker.splat.simd import (
-    LANES,
-    filled,
-    larger,
-    load,
-    load_at,
-    select,
-    spread_at,
-    store,
-    store_at,
-)
+from d3talker.simd.memory import load, load_at, spread_at, store, store_at
+from d3talker.simd.rows import LANES, filled, larger, select
 
 CHUNK = 128  # points; what a chunk needs stays in the second level cache
 GROUP = 8  # neurons computed at once

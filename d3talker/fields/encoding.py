@@ -18,7 +18,7 @@ from d3talker.fields.encoding_kernels import (
     point_gradient,
     table_gradient,
 )
-from d3talker.splat.simd import LANES
+from d3talker.simd.rows import LANES
 
 MAX_ENTRIES = 1 << 24  # float32, which the kernels count entries in, has every number up to here
 

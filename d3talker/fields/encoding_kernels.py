@@ -1,6 +1,6 @@
 """Look-ups in the planes of encoding.py and their gradients, compiled for the CPU.
 
-A row of splat/simd.py holds the levels of one plane, so that a point and a plane are looked up at
+A row of simd/ holds the levels of one plane, so that a point and a plane are looked up at
 once. Lanes beyond the last level look up the table's first entry, and what they find is dropped.
 """
 
@@ -8,17 +8,8 @@ import numpy as np
 from numba import njit, prange
 
 from d3talker.compiled import JIT
-from d3talker.splat.simd import (
-    filled,
-    gather,
-    load,
-    load_first,
-    new_lines,
-    store,
-    store_first,
-    total,
-    whole,
-)
+from d3talker.simd.memory import gather, load, load_first, new_lines, store, store_first
+from d3talker.simd.rows import filled, total, whole
 
 PLANES = ((0, 1), (1, 2), (0, 2))  # the axes of each plane: xy, yz, xz
 PARTS = 4  # of the points, whose table gradients are summed one by one, in this order

@@ -27,18 +27,8 @@ from d3talker.fields.dense import (
     relu_backward,
     sums_of,
 )
-from d3talker.splat.simd import (
-    LANES,
-    gather,
-    lane_columns,
-    lane_rows,
-    load_at,
-    new_lines,
-    smaller,
-    spread_at,
-    store_at,
-    store_first,
-)
+from d3talker.simd.memory import gather, load_at, new_lines, spread_at, store_at, store_first
+from d3talker.simd.rows import LANES, lane_columns, lane_rows, smaller
 
 PARTS = 4  # of the chunks, whose gradients are summed one by one, in this order
 A1, A2, E1, E2, D1, D2, D3 = range(7)  # the layers

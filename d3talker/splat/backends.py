@@ -13,13 +13,8 @@ from functools import wraps
 
 from torch import Tensor
 
-from d3talker.backends import BACKENDS, missing, require
+from d3talker.backends import require
 from d3talker.splat.rasterize import Rendering
-
-
-def available() -> dict[str, str | None]:
-    """Every backend by name: None if it can run here, else why not and how to get it."""
-    return {name: missing("rasterizer", name) for name in BACKENDS["rasterizer"]}
 
 
 def rasterizer(name: str) -> Callable[..., Rendering]:

@@ -3,9 +3,15 @@
 Tensors may be on any device: they are brought to the GPU, and the image back to where they were.
 """
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch
 
 from d3talker.splat.camera import Camera
+from d3talker.splat.checks import check_background, check_camera, check_gaussians
+from d3talker.splat.rasterize import Rendering, lay_over
+from d3talker.splat.reference import rasterize_reference
 
 DEVICE = "cuda"
 # Gaussians far outside the image are projected by a limited tangent in these rasterizers, not in
@@ -14,22 +20,33 @@ DEVICE = "cuda"
 MARGIN = 64  # px, on each side
 
 
-def check_arguments(means, quats, scales, opacities, colors, features) -> None:
-    """Raise ValueError naming a tensor that has not the shape and type that `rasterize` asks."""
-    count = len(means)
-    tensors = {
-        "means": (means, (count, 3)),
-        "quats": (quats, (count, 4)),
-        "scales": (scales, (count, 3)),
-        "opacities": (opacities, (count,)),
-        "colors": (colors, (count, 3)),
-        "features": (features, (count, features.shape[-1])),
-    }
-    for name, (tensor, shape) in tensors.items():
-        if tensor.shape != shape or tensor.dtype != torch.float32:
-            raise ValueError(
-                f"{name}: expected {shape} float32, got {tuple(tensor.shape)} {tensor.dtype}"
-            )
+def adapter(draw: Callable[..., Rendering]) -> Callable[..., Rendering]:
+    """The function `rasterize` from one that draws at least one Gaussian over a colour.
+
+    `draw` takes what `rasterize` of rasterize.py takes, with nothing left out; its errors are
+    raised here.
+    """
+
+    @wraps(draw)
+    def rasterize(
+        means, quats, scales, opacities, colors, camera, background=None, stats=None, features=None
+    ) -> Rendering:
+        if features is None:
+            features = means.new_zeros(len(means), 0)
+        if background is None:
+            background = means.new_zeros(3)
+        gaussians = means, quats, scales, opacities, colors
+        check_camera(camera)
+        check_gaussians(*gaussians, features)
+        check_background(background, camera)
+        colour = means.new_zeros(3) if background.dim() == 3 else background
+        if len(means) == 0:  # the packages divide by the number of Gaussians
+            rendering = rasterize_reference(*gaussians, camera, colour, stats, features)
+        else:
+            rendering = draw(*gaussians, camera, colour, stats, features)
+        return lay_over(rendering, background) if background.dim() == 3 else rendering
+
+    return rasterize
 
 
 def on_gpu(*tensors: torch.Tensor) -> list[torch.Tensor]:

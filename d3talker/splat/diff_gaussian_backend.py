@@ -10,13 +10,14 @@ import math
 import torch
 
 from d3talker.splat.camera import Camera
-from d3talker.splat.cuda import MARGIN, check_arguments, on_gpu, world_to_camera
-from d3talker.splat.rasterize import GradientStats, Rendering, lay_over
-from d3talker.splat.reference import rasterize_reference, record_view
+from d3talker.splat.cuda import MARGIN, adapter, on_gpu, world_to_camera
+from d3talker.splat.rasterize import GradientStats, Rendering
+from d3talker.splat.reference import record_view
 
 MAX_FEATURES = 34  # what the package was compiled for
 
 
+@adapter
 def rasterize(
     means: torch.Tensor,
     quats: torch.Tensor,
@@ -24,32 +25,18 @@ def rasterize(
     opacities: torch.Tensor,
     colors: torch.Tensor,
     camera: Camera,
-    background: torch.Tensor | None = None,
-    stats: GradientStats | None = None,
-    features: torch.Tensor | None = None,
+    background: torch.Tensor,
+    stats: GradientStats | None,
+    features: torch.Tensor,
 ) -> Rendering:
-    """As `rasterize` of rasterize.py. Tensors may be on any device; values are not checked.
+    """As `rasterize` of rasterize.py. Tensors may be on any device.
 
     Raises ValueError for more than MAX_FEATURES features.
     """
     from diff_gauss import GaussianRasterizer
 
-    if features is None:
-        features = means.new_zeros(len(means), 0)
-    if background is None:
-        background = means.new_zeros(3)
-    if background.dim() == 3:
-        over_black = rasterize(
-            means, quats, scales, opacities, colors, camera, None, stats, features
-        )
-        return lay_over(over_black, background)
-    check_arguments(means, quats, scales, opacities, colors, features)
     if features.shape[1] > MAX_FEATURES:
         raise ValueError(f"features: at most {MAX_FEATURES}, got {features.shape[1]}")
-    if len(means) == 0:
-        return rasterize_reference(
-            means, quats, scales, opacities, colors, camera, background, stats, features
-        )
     geometry = on_gpu(means, quats, scales, opacities)
     view, left, top = centred(camera)
     # Nothing but its gradient is used: that of the centres, in NDC of the image drawn.

@@ -8,12 +8,13 @@ alpha, pixel centres, accumulated depth.
 import torch
 
 from d3talker.splat.camera import Camera
-from d3talker.splat.cuda import MARGIN, check_arguments, on_gpu, world_to_camera
+from d3talker.splat.cuda import MARGIN, adapter, on_gpu, world_to_camera
 from d3talker.splat.projection import LOW_PASS, NEAR
-from d3talker.splat.rasterize import GradientStats, Rendering, lay_over
-from d3talker.splat.reference import rasterize_reference, record_view
+from d3talker.splat.rasterize import GradientStats, Rendering
+from d3talker.splat.reference import record_view
 
 
+@adapter
 def rasterize(
     means: torch.Tensor,
     quats: torch.Tensor,
@@ -21,27 +22,13 @@ def rasterize(
     opacities: torch.Tensor,
     colors: torch.Tensor,
     camera: Camera,
-    background: torch.Tensor | None = None,
-    stats: GradientStats | None = None,
-    features: torch.Tensor | None = None,
+    background: torch.Tensor,
+    stats: GradientStats | None,
+    features: torch.Tensor,
 ) -> Rendering:
-    """As `rasterize` of rasterize.py. Tensors may be on any device; values are not checked."""
+    """As `rasterize` of rasterize.py. Tensors may be on any device."""
     from gsplat import rasterization
 
-    if features is None:
-        features = means.new_zeros(len(means), 0)
-    if background is None:
-        background = means.new_zeros(3)
-    if background.dim() == 3:
-        over_black = rasterize(
-            means, quats, scales, opacities, colors, camera, None, stats, features
-        )
-        return lay_over(over_black, background)
-    check_arguments(means, quats, scales, opacities, colors, features)
-    if len(means) == 0:  # gsplat divides by the number of Gaussians
-        return rasterize_reference(
-            means, quats, scales, opacities, colors, camera, background, stats, features
-        )
     geometry = on_gpu(means, quats, scales, opacities)
     values = torch.cat(on_gpu(colors, features), dim=1)
     behind = torch.cat([background.to(values), values.new_zeros(features.shape[1])])

@@ -10,14 +10,15 @@ in plain torch.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import torch
 
+from d3talker.simd.memory import new_lines
 from d3talker.splat.binning import bin_splats, gather, nearest_first
 from d3talker.splat.camera import Camera
 from d3talker.splat.checks import check_background, check_camera, check_gaussians
 from d3talker.splat.projection import SPLAT, project, project_backward
-from d3talker.splat.simd import new_lines
 from d3talker.splat.tiles import CHANNELS, blend
 from d3talker.splat.tiles_backward import MOMENTS, PIXEL_MOMENTS, blend_backward, sum_by_splat
 
@@ -135,8 +136,9 @@ class _Rasterize(torch.autograd.Function):
                 three.copy_(background)
             fourth = torch.zeros(height, width)
             blend(
-                splats, values, first, bins, three.numpy(), fourth.numpy(), alpha.numpy(), touched
-            )
+                splats, values, first, bins, three.numpy(), fourth.numpy(), alpha.numpy(), touched,
+                numba.get_num_threads(),
+            )  # fmt: skip
             images += [three, fourth]
         ctx.save_for_backward(means, quats, scales, opacities, alpha, *images)
         ctx.camera, ctx.stats, ctx.features = camera, stats, features.shape[1]
@@ -159,6 +161,7 @@ class _Rasterize(torch.autograd.Function):
             blend_backward(
                 splats, ctx.values, first, bins, ctx.touched, PIXEL_MOMENTS,
                 *images[2 * group : 2 * group + 2], alpha, *gradients, slots,
+                numba.get_num_threads(),
             )  # fmt: skip
             sum_by_splat(splats, bins.splat_start, slots, moments, by_values, first)
         results = [np.zeros_like(array) for array in (means, quats, scales, opacities)]

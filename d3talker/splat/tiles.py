@@ -10,7 +10,7 @@ For one pixel at distance d from the centres of splats i = 1, 2, ... from near t
 
 Four channels are blended at a time: red, green, blue and depth, or four others.
 
-A tile of 16 x 16 pixels has 16 blocks of 4 x 4, and a row of simd.py holds a block. A chunk of the
+A tile of 16 x 16 pixels has 16 blocks of 4 x 4, and a row of simd/ holds a block. A chunk of the
 tile's splats is first listed by the blocks that it touches; then each block goes through its list,
 its pixels in registers. Between chunks they are kept in lines of 16 numbers. A pixel that has
 stopped has T negative.
@@ -21,10 +21,9 @@ tiles_backward.py has the gradient.
 import numpy as np
 from numba import njit, prange
 
-from d3talker.compiled import JIT
-from d3talker.splat.binning import TILE, tiles_across
-from d3talker.splat.projection import LOG2_MIN_ALPHA
-from d3talker.splat.simd import (
+from d3talker.compiled import JIT, take_next
+from d3talker.simd.memory import load, new_lines, store
+from d3talker.simd.rows import (
     any_lane,
     bits,
     exp2,
@@ -32,14 +31,13 @@ from d3talker.splat.simd import (
     lane_columns,
     lane_rows,
     larger,
-    load,
     lowest_bit,
     negative,
-    new_lines,
     select,
     smaller,
-    store,
 )
+from d3talker.splat.binning import TILE, tiles_across
+from d3talker.splat.projection import LOG2_MIN_ALPHA
 
 MAX_ALPHA = 0.99
 MIN_TRANSMITTANCE = 1e-4
@@ -179,43 +177,47 @@ def draw_tile(lines, top, left, color, depth, alpha):
                 alpha[y, x] = ONE - transmittance
 
 
+@njit(**JIT)
+def blend_tile(
+    splats, values, first_value, tile_splats, start, stop, left, top, touched, lines, listed, pairs
+):
+    """Blend the pairs start to stop, those of one tile, into its `lines`; fills `touched`."""
+    lines[:] = 0
+    for block in range(BLOCKS):
+        lines[block * (1 + CHANNELS)] = 1
+    open_blocks = ALL_BLOCKS
+    for first in range(start, stop, CHUNK):
+        last = min(first + CHUNK, stop)
+        for pair in range(first, last):
+            touched[pair] = touched_blocks(splats[tile_splats[pair]], left, top)
+        list_chunk(touched, first, last, open_blocks, listed, pairs)
+        open_blocks = blend_chunk(
+            splats, values, first_value, tile_splats, pairs, listed, left, top, lines, open_blocks
+        )
+        if open_blocks == 0:
+            break
+
+
 @njit(parallel=True, **JIT)
-def blend(splats, values, first_value, bins, color, depth, alpha, touched):
+def blend(splats, values, first_value, bins, color, depth, alpha, touched, threads):
     """Draw color (H,W,3) over what is there, and depth (H,W) and alpha (H,W) over zeros, float32.
 
     `values` (M,C) float32 holds the channels from column `first_value`; splats are sorted by depth.
     touched (E,) uint16 is filled with the blocks of each pair, as bits, as far as is needed.
     """
-    tiles_x = tiles_across(depth.shape[1])
-    for tile in prange(bins.tile_start.shape[0] - 1):
-        if bins.tile_start[tile] == bins.tile_start[tile + 1]:
-            continue
-        top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
+    tiles_x, tiles = tiles_across(depth.shape[1]), bins.tile_start.shape[0] - 1
+    counter = np.zeros(1, np.int64)
+    for _ in prange(threads):
         lines = new_lines(BLOCKS * (1 + CHANNELS))
-        lines[:] = 0
-        for block in range(BLOCKS):
-            lines[block * (1 + CHANNELS)] = 1
-        listed = np.empty(BLOCKS, np.int64)
-        pairs = np.empty((BLOCKS, CHUNK), np.int32)
-        open_blocks = ALL_BLOCKS
-        start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
-        for first in range(start, stop, CHUNK):
-            last = min(first + CHUNK, stop)
-            for pair in range(first, last):
-                touched[pair] = touched_blocks(splats[bins.splat[pair]], left, top)
-            list_chunk(touched, first, last, open_blocks, listed, pairs)
-            open_blocks = blend_chunk(
-                splats,
-                values,
-                first_value,
-                bins.splat,
-                pairs,
-                listed,
-                left,
-                top,
-                lines,
-                open_blocks,
-            )
-            if open_blocks == 0:
-                break
-        draw_tile(lines, top, left, color, depth, alpha)
+        listed, pairs = np.empty(BLOCKS, np.int64), np.empty((BLOCKS, CHUNK), np.int32)
+        tile = take_next(counter)
+        while tile < tiles:
+            start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
+            if start < stop:
+                top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
+                blend_tile(
+                    splats, values, first_value, bins.splat, start, stop, left, top, touched,
+                    lines, listed, pairs,
+                )  # fmt: skip
+                draw_tile(lines, top, left, color, depth, alpha)
+            tile = take_next(counter)

@@ -12,10 +12,9 @@ The gradient of a splat is made of the sums over pixels of g_i times 1, X, Y, X^
 import numpy as np
 from numba import njit, prange
 
-from d3talker.compiled import JIT
-from d3talker.splat.binning import TILE, slot_of, tiles_across
-from d3talker.splat.projection import LOG2_MIN_ALPHA
-from d3talker.splat.simd import (
+from d3talker.compiled import JIT, take_next
+from d3talker.simd.memory import load, new_lines, spread2, spread4, store
+from d3talker.simd.rows import (
     LANES,
     any_lane,
     define_pick,
@@ -27,14 +26,11 @@ from d3talker.splat.simd import (
     lane_rows,
     larger,
     last_pairs,
-    load,
-    new_lines,
     select,
     smaller,
-    spread2,
-    spread4,
-    store,
 )
+from d3talker.splat.binning import TILE, slot_of, tiles_across
+from d3talker.splat.projection import LOG2_MIN_ALPHA
 from d3talker.splat.tiles import (
     ALL_BLOCKS,
     BLOCK,
@@ -220,40 +216,53 @@ def load_gradients(
                     channels[pixel, 12 + pair] = by_depth[y, x]
 
 
+@njit(**JIT)
+def weigh_tile(
+    splats, values, first_value, bins, tile, left, top, touched, moments, slots,
+    lines, channels, listed, pairs, weights, sums,
+):  # fmt: skip
+    """Fill the slots of one tile's pairs; `lines` and `channels` as load_gradients leaves them."""
+    open_blocks = ALL_BLOCKS
+    start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
+    for first in range(start, stop, CHUNK):
+        last = min(first + CHUNK, stop)
+        list_chunk(touched, first, last, open_blocks, listed, pairs)
+        open_blocks = weigh_chunk(
+            splats, values, first_value, bins.splat, pairs, listed, left, top,
+            lines, open_blocks, moments, channels, weights, sums, first,
+        )  # fmt: skip
+        for pair in range(first, last):
+            k = bins.splat[pair]
+            slot = slot_of(splats[k], bins.splat_start[k], left // TILE, top // TILE)
+            store(slots, slot, load(sums, pair - first))
+
+
 @njit(parallel=True, **JIT)
 def blend_backward(
     splats, values, first_value, bins, touched, moments,
-    color, depth, alpha, by_color, by_depth, by_alpha, slots,
+    color, depth, alpha, by_color, by_depth, by_alpha, slots, threads,
 ):  # fmt: skip
     """Fill `slots`, for every pair, in the order of `slot_of`, a line with its sums, from four
     channels of the image and the gradients of the loss by them and by alpha.
     """
-    tiles_x = tiles_across(depth.shape[1])
-    for tile in prange(bins.tile_start.shape[0] - 1):
-        start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
-        if start == stop:
-            continue
-        tile_y, tile_x = tile // tiles_x, tile % tiles_x
-        top, left = tile_y * TILE, tile_x * TILE
+    tiles_x, tiles = tiles_across(depth.shape[1]), bins.tile_start.shape[0] - 1
+    counter = np.zeros(1, np.int64)
+    for _ in prange(threads):
         lines, channels = new_lines(BLOCKS * (2 + CHANNELS)), new_lines(TILE**2)
-        load_gradients(
-            lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha
-        )
-        listed = np.empty(BLOCKS, np.int64)
-        pairs = np.empty((BLOCKS, CHUNK), np.int32)
+        listed, pairs = np.empty(BLOCKS, np.int64), np.empty((BLOCKS, CHUNK), np.int32)
         weights, sums = new_lines(2 * CHUNK), new_lines(CHUNK)
-        open_blocks = ALL_BLOCKS
-        for first in range(start, stop, CHUNK):
-            last = min(first + CHUNK, stop)
-            list_chunk(touched, first, last, open_blocks, listed, pairs)
-            open_blocks = weigh_chunk(
-                splats, values, first_value, bins.splat, pairs, listed, left, top,
-                lines, open_blocks, moments, channels, weights, sums, first,
-            )  # fmt: skip
-            for pair in range(first, last):
-                k = bins.splat[pair]
-                slot = slot_of(splats[k], bins.splat_start[k], tile_x, tile_y)
-                store(slots, slot, load(sums, pair - first))
+        tile = take_next(counter)
+        while tile < tiles:
+            if bins.tile_start[tile] < bins.tile_start[tile + 1]:
+                top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
+                load_gradients(
+                    lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha
+                )
+                weigh_tile(
+                    splats, values, first_value, bins, tile, left, top, touched, moments, slots,
+                    lines, channels, listed, pairs, weights, sums,
+                )  # fmt: skip
+            tile = take_next(counter)
 
 
 @njit(parallel=True, **JIT)

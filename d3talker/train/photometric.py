@@ -7,17 +7,8 @@ import torch
 from numba import njit, prange
 
 from d3talker.compiled import JIT
-from d3talker.splat.simd import (
-    LANES,
-    filled,
-    inverse,
-    lane_columns,
-    lane_rows,
-    larger,
-    load_at,
-    select,
-    store_at,
-)
+from d3talker.simd.memory import load_at, store_at
+from d3talker.simd.rows import LANES, filled, inverse, lane_columns, lane_rows, larger, select
 
 DSSIM_WEIGHT = 0.2
 C1, C2 = np.float32(0.01**2), np.float32(0.03**2)  # of SSIM, for images in [0,1]

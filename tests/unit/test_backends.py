@@ -14,7 +14,7 @@ from stand_ins import install  # noqa: E402
 from test_encoding import make_encoder, points  # noqa: E402
 from test_rasterizer import axis_camera, make_camera, make_gaussians, one_gaussian  # noqa: E402
 
-from d3talker.backends import explain, require  # noqa: E402
+from d3talker.backends import explain, missing, require  # noqa: E402
 from d3talker.cli import InputError  # noqa: E402
 from d3talker.fields import backends as encodings  # noqa: E402
 from d3talker.fields.encoding import TriPlaneEncoder, encode_reference  # noqa: E402
@@ -68,14 +68,15 @@ class Backend:
         return [t.detach().float().to(self.device).requires_grad_() for t in tensors]
 
 
-def chosen(name: str, available: dict, monkeypatch) -> str:
+def chosen(key: str, name: str, monkeypatch) -> str:
     """The backend's name. Without its package the test is skipped, or gets a stand-in."""
     if name.endswith(STAND_IN):
         install(monkeypatch)
         monkeypatch.setattr("d3talker.backends.missing", lambda *_: None)
         return name.removesuffix(STAND_IN)
-    if available[name] is not None:
-        pytest.skip(f"{name}: {available[name]}")
+    reason = missing(key, name)
+    if reason is not None:
+        pytest.skip(f"{name}: {reason}")
     return name
 
 
@@ -88,7 +89,7 @@ PLAIN = ("cpu", "reference", "torch")
 
 @pytest.fixture(params=with_stand_ins(TOLERANCES))
 def backend(request, monkeypatch):
-    name = chosen(request.param, rasterizers.available(), monkeypatch)
+    name = chosen("rasterizer", request.param, monkeypatch)
     return Backend(name, request.param.endswith(STAND_IN))
 
 
@@ -293,7 +294,7 @@ SIZES = {"face": {}, "mouth": {"base_resolution": 64, "finest_resolution": 57.6}
 
 @pytest.fixture(params=with_stand_ins(ENCODINGS))
 def encode(request, monkeypatch):
-    return encodings.encoding(chosen(request.param, encodings.available(), monkeypatch))
+    return encodings.encoding(chosen("encoding", request.param, monkeypatch))
 
 
 def big_encoder(**size):

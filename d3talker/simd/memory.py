@@ -1,0 +1,185 @@
+"""Rows of 16 numbers from and to arrays.
+
+A line is 16 numbers that begin at a multiple of 64 bytes, in an array made by `new_lines`.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from d3talker.compiled import JIT
+from d3talker.simd.rows import BITS, FLOATS, HAS_AVX512, INTS, LANES, Row, as_row
+
+BYTES = 4 * LANES
+
+
+@njit(**JIT)
+def new_lines(count):
+    """An uninitialised array (count, 16) float32 whose lines can be loaded and stored."""
+    flat = np.empty((count + 1) * LANES, np.float32)
+    skip = -flat.ctypes.data % BYTES // 4
+    return flat[skip : skip + count * LANES].reshape(count, LANES)
+
+
+def _line_pointer(context, builder, array_type, array, index):
+    data = context.make_array(array_type)(context, builder, array).data
+    first = builder.mul(index, ir.IntType(64)(LANES))
+    return builder.bitcast(builder.gep(data, [first]), FLOATS.as_pointer())
+
+
+@intrinsic
+def load(typing_context, lines, index):
+    """Line `index` of an array made by `new_lines`, as a row."""
+
+    def emit(context, builder, sig, args):
+        return builder.load(_line_pointer(context, builder, sig.args[0], *args), align=4)
+
+    return Row(lines, types.int64), emit
+
+
+@intrinsic
+def store(typing_context, lines, index, row):
+    """Write a row to line `index` of an array made by `new_lines`."""
+
+    def emit(context, builder, sig, args):
+        lines, index, row = args
+        pointer = _line_pointer(context, builder, sig.args[0], lines, index)
+        builder.store(row, pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(lines, types.int64, Row), emit
+
+
+def _place(context, builder, array_type, array, line, column):
+    """Pointer to 16 numbers of a C-contiguous array (m,n) float32."""
+    struct = context.make_array(array_type)(context, builder, array)
+    columns = builder.extract_value(struct.shape, 1)
+    position = builder.add(builder.mul(line, columns), column)
+    return builder.bitcast(builder.gep(struct.data, [position]), FLOATS.as_pointer())
+
+
+@intrinsic
+def load_at(typing_context, array, line, column):
+    """Sixteen neighbours in a line of a C-contiguous array (m,n) float32, from any column."""
+
+    def emit(context, builder, sig, args):
+        return builder.load(_place(context, builder, sig.args[0], *args), align=4)
+
+    return Row(array, types.int64, types.int64), emit
+
+
+@intrinsic
+def store_at(typing_context, array, line, column, row):
+    """Write a row into a line of a C-contiguous array (m,n) float32, from any column."""
+
+    def emit(context, builder, sig, args):
+        builder.store(args[3], _place(context, builder, sig.args[0], *args[:3]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, Row), emit
+
+
+def _first_lanes(builder, count):
+    """The mask that is true in the first `count` lanes."""
+    count = builder.trunc(count, ir.IntType(32))
+    one = builder.insert_element(ir.Constant(INTS, ir.Undefined), count, ir.IntType(32)(0))
+    counts = builder.shuffle_vector(one, one, ir.Constant(INTS, [0] * LANES))
+    return builder.icmp_signed("<", ir.Constant(INTS, list(range(LANES))), counts)
+
+
+@intrinsic
+def load_first(typing_context, array, line, column, count):
+    """`load_at` of `count` numbers; the other lanes are 0."""
+
+    def emit(context, builder, sig, args):
+        pointer = _place(context, builder, sig.args[0], *args[:3])
+        kind = ir.FunctionType(FLOATS, [pointer.type, ir.IntType(32), BITS, FLOATS])
+        name = "llvm.masked.load.v16f32.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        mask, nothing = _first_lanes(builder, args[3]), ir.Constant(FLOATS, [0.0] * LANES)
+        return builder.call(function, [pointer, ir.IntType(32)(4), mask, nothing])
+
+    return Row(array, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
+def store_first(typing_context, array, line, column, row, count):
+    """Write the first `count` lanes of a row into a line of a C-contiguous array (m,n) float32."""
+
+    def emit(context, builder, sig, args):
+        pointer = _place(context, builder, sig.args[0], *args[:3])
+        mask = _first_lanes(builder, args[4])
+        kind = ir.FunctionType(ir.VoidType(), [FLOATS, pointer.type, ir.IntType(32), BITS])
+        name = "llvm.masked.store.v16f32.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        builder.call(function, [args[3], pointer, ir.IntType(32)(4), mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, Row, types.int64), emit
+
+
+@intrinsic
+def gather(typing_context, array, index):
+    """Numbers of a C-contiguous array float32, of any shape, at 16 places of its memory: whole
+    numbers below 2^24."""
+
+    def emit(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        index = builder.fptosi(args[1], INTS)
+        if HAS_AVX512:
+            name = "llvm.x86.avx512.mask.gather.dps.512"
+            kind = ir.FunctionType(FLOATS, [FLOATS, data.type, INTS, BITS, ir.IntType(32)])
+            function = cgutils.get_or_insert_function(builder.module, kind, name)
+            nothing = ir.Constant(FLOATS, [0.0] * LANES)
+            everywhere = ir.Constant(BITS, [True] * LANES)
+            return builder.call(function, [nothing, data, index, everywhere, ir.IntType(32)(4)])
+        row = ir.Constant(FLOATS, ir.Undefined)
+        for lane in range(LANES):
+            place = builder.sext(
+                builder.extract_element(index, ir.IntType(32)(lane)), ir.IntType(64)
+            )
+            row = builder.insert_element(
+                row, builder.load(builder.gep(data, [place])), ir.IntType(32)(lane)
+            )
+        return row
+
+    return Row(array, Row), emit
+
+
+@intrinsic
+def spread_at(typing_context, array, line, column):
+    """One number of a C-contiguous array (m,n) float32, repeated 16 times."""
+
+    def emit(context, builder, sig, args):
+        place = _place(context, builder, sig.args[0], *args)
+        number = builder.load(builder.bitcast(place, ir.FloatType().as_pointer()))
+        return as_row(context, builder, number, types.float32)
+
+    return Row(array, types.int64, types.int64), emit
+
+
+def _define_spread(count, doc):
+    """A function that loads `count` neighbours of a line and repeats them to fill a row."""
+
+    def spread(typing_context, lines, index, lane):
+        def emit(context, builder, sig, args):
+            lines, index, lane = args
+            data = context.make_array(sig.args[0])(context, builder, lines).data
+            position = builder.add(builder.mul(index, ir.IntType(64)(LANES)), lane)
+            some = ir.VectorType(ir.FloatType(), count)
+            pointer = builder.bitcast(builder.gep(data, [position]), some.as_pointer())
+            part = builder.load(pointer, align=4)
+            return builder.shuffle_vector(
+                part, part, ir.Constant(INTS, [*range(count)] * (LANES // count))
+            )
+
+        return Row(lines, types.int64, types.int64), emit
+
+    spread.__doc__ = doc
+    return intrinsic(spread)
+
+
+spread2 = _define_spread(2, "Two neighbours in a line, repeated 8 times.")
+spread4 = _define_spread(4, "Four neighbours in a line, repeated 4 times.")

@@ -23,7 +23,6 @@ from d3talker.simd.rows import (
     filled,
     lane_columns,
     lane_rows,
-    larger,
     smaller,
 )
 from d3talker.splat.binning import TILE, bin_splats, gather, nearest_first, tiles_across
@@ -34,16 +33,19 @@ from d3talker.splat.tiles import (
     BLOCKS,
     CHUNK,
     MAX_ALPHA,
+    X,
+    Y,
     block_corner,
     list_chunk,
     log2_alpha,
     pass_through,
+    stage_chunk,
     touched_blocks,
 )
 
 # Operations on rows, as they stand in tiles.py and tiles_backward.py.
 LOG2_ALPHA = 8  # dx - ridge_x dy 2, its square 1 and the square of dy 1, two multiply-adds
-EXP2 = 15  # rounding 3, six multiply-adds
+EXP2 = 13  # rounding 3, five multiply-adds
 ALPHA = 2 + LOG2_ALPHA + EXP2 + 2  # distance, alpha, pass_through
 PER_PAIR = 6 + 2 * LOG2_ALPHA  # touched_blocks: edges 4, places on them 2, alpha at both
 FORWARD_PER_ENTRY = ALPHA + 8  # blend_chunk: and four channels
@@ -85,15 +87,15 @@ def count_bits(number):
 
 
 @njit(_nrt=False, **UNCACHED)
-def walk_block(splats, tile_splats, pairs, listed, block, x, y, lines):
+def walk_block(chunk, order, listed, block, x, y, lines):
     """Entries of a block until its pixels have stopped, and pixels blended: as in blend_chunk."""
     pixel_x, pixel_y = lane_columns() + x, lane_rows() + y
     transmittance = load(lines, block)
     entries, blended = 0, 0
     for position in range(listed[block]):
-        splat = splats[tile_splats[pairs[block, position]]]
-        power = log2_alpha(splat, pixel_x - splat.x, pixel_y - splat.y)
-        alpha = smaller(exp2(larger(power, LOG2_MIN_ALPHA)), MAX_ALPHA)
+        line = np.uint64(order[block, position])
+        power = log2_alpha(chunk, line, pixel_x - chunk[line, X], pixel_y - chunk[line, Y])
+        alpha = smaller(exp2(power), MAX_ALPHA)
         drawn = power >= LOG2_MIN_ALPHA
         _, goes_on, transmittance = pass_through(drawn, transmittance, alpha)
         entries += 1
@@ -105,7 +107,7 @@ def walk_block(splats, tile_splats, pairs, listed, block, x, y, lines):
 
 
 @njit(parallel=True, **UNCACHED)
-def walk_tiles(splats, bins, tiles_x, touched, work):
+def walk_tiles(splats, values, bins, tiles_x, touched, work):
     """Fill a line of `work` (tiles,4) for each tile, with the fields of Work."""
     for tile in prange(bins.tile_start.shape[0] - 1):
         start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
@@ -114,17 +116,18 @@ def walk_tiles(splats, bins, tiles_x, touched, work):
         for block in range(BLOCKS):
             store(lines, block, filled(1.0))
         listed = np.empty(BLOCKS, np.int64)
-        pairs = np.empty((BLOCKS, CHUNK), np.int32)
+        order, chunk = np.empty((BLOCKS, CHUNK + LANES), np.int32), new_lines(CHUNK)
         open_blocks = ALL_BLOCKS
         for first in range(start, stop, CHUNK):
             last = min(first + CHUNK, stop)
+            stage_chunk(splats, values, 0, bins.splat, first, last, chunk)
             for pair in range(first, last):
-                touched[pair] = touched_blocks(splats[bins.splat[pair]], left, top)
+                touched[pair] = touched_blocks(chunk, np.uint64(pair - first), left, top)
             work[tile, 0] += last - first
-            list_chunk(touched, first, last, open_blocks, listed, pairs)
+            list_chunk(touched, first, last, open_blocks, listed, order)
             for block in range(BLOCKS):
                 x, y = block_corner(block, left, top)
-                entries, blended = walk_block(splats, bins.splat, pairs, listed, block, x, y, lines)
+                entries, blended = walk_block(chunk, order, listed, block, x, y, lines)
                 work[tile, 1] += entries
                 work[tile, 2] += (entries + 3) // 4
                 work[tile, 3] += blended
@@ -143,9 +146,9 @@ def count_work(tensors: list[torch.Tensor], camera: Camera) -> Work:
         means, quats, scales, opacities, R, t, float(camera.focal), float(camera.cx),
         float(camera.cy), camera.width, camera.height, projected,
     )  # fmt: skip
-    splats, _ = gather(projected, colors, colors[:, :0], nearest_first(projected))
+    splats, values = gather(projected, colors, colors[:, :0], nearest_first(projected))
     bins = bin_splats(splats, camera.width, camera.height)
     work = np.zeros((len(bins.tile_start) - 1, len(Work._fields)), np.int64)
-    touched = np.empty(len(bins.splat), np.uint16)
-    walk_tiles(splats, bins, tiles_across(camera.width), touched, work)
+    touched = np.empty(len(bins.splat) + LANES, np.uint16)
+    walk_tiles(splats, values, bins, tiles_across(camera.width), touched, work)
     return Work(*work.sum(axis=0).tolist())

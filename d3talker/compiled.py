@@ -5,13 +5,18 @@ at the file that holds a kernel when it decides whether the cached version is st
 edit of a helper in another file, delete the cache.
 """
 
+import os
+
 import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-# Threads that wait for work sleep. The OpenMP layer would spin, which starves other processes.
-numba.config.THREADING_LAYER = "workqueue"
+# numba's own work queue wakes its threads on the core of the one that waits for them, where they
+# run one after the other. GNU's OpenMP does so too, unless a thread that waits spins a while (this
+# many times, a few tenths of a millisecond) before it sleeps.
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 
 # Options of numba.njit shared by all kernels. Operations are never reordered, so that a result
 # does not depend on the number of threads; "contract" allows fused multiply-add.

@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from d3talker.compiled import JIT
-from d3talker.simd.rows import BITS, FLOATS, HAS_AVX512, INTS, LANES, Row, as_row
+from d3talker.simd.rows import BITS, FLOATS, HAS_AVX512, INTS, LANES, Mask, Row, as_row
 
 BYTES = 4 * LANES
 
@@ -50,6 +50,18 @@ def store(typing_context, lines, index, row):
         return context.get_dummy_value()
 
     return types.void(lines, types.int64, Row), emit
+
+
+@intrinsic
+def load_record(typing_context, records, index):
+    """The 64 bytes of a record of an array, as 16 float32."""
+
+    def emit(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), FLOATS.as_pointer())
+        return builder.load(pointer, align=4)
+
+    return Row(records, types.int64), emit
 
 
 def _place(context, builder, array_type, array, line, column):
@@ -183,3 +195,48 @@ def _define_spread(count, doc):
 
 spread2 = _define_spread(2, "Two neighbours in a line, repeated 8 times.")
 spread4 = _define_spread(4, "Four neighbours in a line, repeated 4 times.")
+
+
+@intrinsic
+def lanes_with_bit(typing_context, numbers, first, bit, count):
+    """In which of the lanes k below `count` the number at `first` + k of an array uint16 has a bit.
+
+    The array must have 16 numbers from `first` on.
+    """
+
+    def emit(context, builder, sig, args):
+        numbers, first, bit, count = args
+        halves = ir.VectorType(ir.IntType(16), LANES)
+        data = context.make_array(sig.args[0])(context, builder, numbers).data
+        pointer = builder.bitcast(builder.gep(data, [first]), halves.as_pointer())
+        bit = builder.shl(ir.IntType(16)(1), builder.trunc(bit, ir.IntType(16)))
+        one = builder.insert_element(ir.Constant(halves, ir.Undefined), bit, ir.IntType(32)(0))
+        bits = builder.shuffle_vector(one, one, ir.Constant(INTS, [0] * LANES))
+        found = builder.and_(builder.load(pointer, align=2), bits)
+        found = builder.icmp_unsigned("!=", found, ir.Constant(halves, [0] * LANES))
+        return builder.and_(found, _first_lanes(builder, count))
+
+    return Mask(numbers, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
+def store_lanes(typing_context, array, line, column, start, mask):
+    """Write `start` + k for each lane k of the mask into a line of an array (m,n) int32, one beside
+    the other from a column on. Returns how many; what follows them, up to 16, is overwritten."""
+
+    def emit(context, builder, sig, args):
+        array, line, column, start, mask = args
+        start = builder.trunc(start, ir.IntType(32))
+        one = builder.insert_element(ir.Constant(INTS, ir.Undefined), start, ir.IntType(32)(0))
+        numbers = builder.shuffle_vector(one, one, ir.Constant(INTS, [0] * LANES))
+        numbers = builder.add(numbers, ir.Constant(INTS, list(range(LANES))))
+        kind = ir.FunctionType(INTS, [INTS, BITS, INTS])
+        name = "llvm.experimental.vector.compress.v16i32"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        packed = builder.call(function, [numbers, mask, numbers])
+        pointer = _place(context, builder, sig.args[0], array, line, column)
+        builder.store(packed, builder.bitcast(pointer, INTS.as_pointer()), align=4)
+        bits = builder.zext(builder.bitcast(mask, ir.IntType(LANES)), ir.IntType(64))
+        return builder.ctpop(bits)
+
+    return types.int64(array, types.int64, types.int64, types.int64, Mask), emit

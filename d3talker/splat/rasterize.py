@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from d3talker.simd.memory import new_lines
+from d3talker.simd.rows import LANES
 from d3talker.splat.binning import bin_splats, gather, nearest_first
 from d3talker.splat.camera import Camera
 from d3talker.splat.checks import check_background, check_camera, check_gaussians
@@ -90,10 +91,9 @@ def rasterize(
     check_background(background, camera)
     if stats is not None and stats.count != len(means):
         raise ValueError(f"stats: those of {len(means)} Gaussians expected, got {stats.count}")
-    background = background.float().expand(camera.height, camera.width, 3)
     return Rendering(
         *_Rasterize.apply(
-            means, quats, scales, opacities, colors, features, background, camera, stats
+            means, quats, scales, opacities, colors, features, background.float(), camera, stats
         )
     )
 
@@ -105,6 +105,11 @@ def lay_over(rendering: Rendering, background: torch.Tensor) -> Rendering:
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().contiguous().numpy()
+
+
+def _lines(image: torch.Tensor) -> np.ndarray:
+    """An image (H,W,3) as (H,3W)."""
+    return _array(image).reshape(len(image), -1)
 
 
 def _pose(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -128,39 +133,40 @@ class _Rasterize(torch.autograd.Function):
             projected, _array(colors), _array(features), nearest_first(projected)
         )
         bins = bin_splats(splats, width, height)
-        images, alpha = [], torch.zeros(height, width)
-        touched = np.empty(len(bins.splat), np.uint16)
+        images, alpha = [], torch.empty(height, width)
+        touched = np.empty(len(bins.splat) + LANES, np.uint16)
+        behind = _lines(background.expand(1, width, 3) if background.dim() == 1 else background)
         for first in range(0, values.shape[1], CHANNELS):
-            three = torch.zeros(height, width, 3)
-            if first == 0:
-                three.copy_(background)
-            fourth = torch.zeros(height, width)
+            three, fourth = torch.empty(height, width, 3), torch.empty(height, width)
             blend(
-                splats, values, first, bins, three.numpy(), fourth.numpy(), alpha.numpy(), touched,
-                numba.get_num_threads(),
+                splats, values, first, bins, behind, _lines(three), fourth.numpy(), alpha.numpy(),
+                touched, numba.get_num_threads(),
             )  # fmt: skip
             images += [three, fourth]
+            behind = np.zeros((1, 3 * width), np.float32)
         ctx.save_for_backward(means, quats, scales, opacities, alpha, *images)
         ctx.camera, ctx.stats, ctx.features = camera, stats, features.shape[1]
+        ctx.background_is_a_color = background.dim() == 1
         ctx.splats, ctx.values, ctx.bins, ctx.touched = splats, values, bins, touched
         return *images[:2], alpha, _joined(images[2:], alpha, ctx.features)
 
     @staticmethod
     def backward(ctx, by_color, by_depth, by_alpha, by_features):
-        means, quats, scales, opacities, alpha, *images = (
-            _array(tensor) for tensor in ctx.saved_tensors
+        means, quats, scales, opacities, alpha = (
+            _array(tensor) for tensor in ctx.saved_tensors[:5]
         )
+        images = ctx.saved_tensors[5:]
         camera, splats, bins = ctx.camera, ctx.splats, ctx.bins
         moments = np.zeros((len(splats), MOMENTS))
         by_values = np.empty_like(ctx.values)
         slots = new_lines(len(bins.splat))
-        groups = [(_array(by_color), _array(by_depth), _array(by_alpha))]
+        groups = [(_lines(by_color), _array(by_depth), _array(by_alpha))]
         groups += _split(by_features, ctx.values.shape[1] - CHANNELS)
         for group, gradients in enumerate(groups):
             first = group * CHANNELS
             blend_backward(
                 splats, ctx.values, first, bins, ctx.touched, PIXEL_MOMENTS,
-                *images[2 * group : 2 * group + 2], alpha, *gradients, slots,
+                _lines(images[2 * group]), _array(images[2 * group + 1]), alpha, *gradients, slots,
                 numba.get_num_threads(),
             )  # fmt: skip
             sum_by_splat(splats, bins.splat_start, slots, moments, by_values, first)
@@ -177,6 +183,8 @@ class _Rasterize(torch.autograd.Function):
         by_background = None
         if ctx.needs_input_grad[6]:
             by_background = by_color * (1 - torch.from_numpy(alpha))[..., None]
+            if ctx.background_is_a_color:
+                by_background = by_background.sum((0, 1))
         return *(torch.from_numpy(array) for array in results), by_background, None, None
 
 
@@ -194,7 +202,7 @@ def _split(by_features: torch.Tensor, channels: int) -> list[tuple[np.ndarray, .
     padded = torch.nn.functional.pad(by_features, (0, missing))
     none = np.zeros(by_features.shape[:2], np.float32)
     return [
-        (_array(part[..., :3]), _array(part[..., 3]), none)
+        (_lines(part[..., :3]), _array(part[..., 3]), none)
         for part in padded.split(CHANNELS, dim=-1)
         if channels
     ]

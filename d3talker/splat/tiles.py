@@ -22,8 +22,18 @@ import numpy as np
 from numba import njit, prange
 
 from d3talker.compiled import JIT, take_next
-from d3talker.simd.memory import load, new_lines, store
+from d3talker.simd.memory import (
+    lanes_with_bit,
+    load,
+    load_first,
+    load_record,
+    new_lines,
+    store,
+    store_first,
+    store_lanes,
+)
 from d3talker.simd.rows import (
+    LANES,
     any_lane,
     bits,
     exp2,
@@ -31,11 +41,12 @@ from d3talker.simd.rows import (
     lane_columns,
     lane_rows,
     larger,
-    lowest_bit,
     negative,
+    positive,
     select,
     smaller,
 )
+from d3talker.simd.shuffles import deinterleaved, interleaved, transposed_fours
 from d3talker.splat.binning import TILE, tiles_across
 from d3talker.splat.projection import LOG2_MIN_ALPHA
 
@@ -50,17 +61,33 @@ CHUNK = 128  # splats of a tile that are listed at once
 CHANNELS = 4
 ALL_BLOCKS = (1 << BLOCKS) - 1
 
+# What stands where in a line of a chunk: the first fields of SPLAT, and the channels.
+X, Y, ACROSS, ALONG, LOG2_OPACITY, RIDGE_X, RIDGE_Y = range(7)
+CHANNEL = 8
+
 # Numbers that meet single numbers, not rows, are float32 so that the arithmetic stays float32.
 HALF, ONE = np.float32(0.5), np.float32(1)
 LAST = np.float32(BLOCK - 1)
 
 
-@njit(**JIT)
-def log2_alpha(splat, dx, dy):
+@njit(_nrt=False, **JIT)
+def stage_chunk(splats, values, first_value, tile_splats, first, stop, chunk):
+    """Copy the splats of the pairs first to stop, and the four channels that are blended, to the
+    first lines of `chunk`, where each block finds them in the first level cache."""
+    for pair in range(first, stop):
+        k = tile_splats[pair]
+        line = np.uint64(pair - first)
+        store(chunk, line, load_record(splats, k))
+        for channel in range(CHANNELS):
+            chunk[line, CHANNEL + channel] = values[k, first_value + channel]
+
+
+@njit(_nrt=False, **JIT)
+def log2_alpha(chunk, line, dx, dy):
     """log2 of alpha, before it is limited, at distances (dx, dy) from the centre."""
-    from_ridge = dx - dy * splat.ridge_x
-    in_row = splat.log2_opacity - dy * dy * splat.along
-    return in_row - from_ridge * from_ridge * splat.across
+    from_ridge = dx - dy * chunk[line, RIDGE_X]
+    in_row = chunk[line, LOG2_OPACITY] - dy * dy * chunk[line, ALONG]
+    return in_row - from_ridge * from_ridge * chunk[line, ACROSS]
 
 
 @njit(**JIT)
@@ -69,31 +96,32 @@ def between(x, low, high):
 
 
 @njit(**JIT)
-def touched_blocks(splat, left, top):
+def touched_blocks(chunk, line, left, top):
     """Which blocks of the tile, as bits, have a pixel where alpha can reach MIN_ALPHA.
 
     Seen from the centre, alpha is largest at the near edges of a block: at one place of each.
     """
-    first_x = lane_columns() * np.float32(BLOCK) + (np.float32(left) + HALF - splat.x)
-    first_y = lane_rows() * np.float32(BLOCK) + (np.float32(top) + HALF - splat.y)
+    first_x = lane_columns() * np.float32(BLOCK) + (np.float32(left) + HALF - chunk[line, X])
+    first_y = lane_rows() * np.float32(BLOCK) + (np.float32(top) + HALF - chunk[line, Y])
     last_x, last_y = first_x + LAST, first_y + LAST
     near_x, near_y = between(filled(0.0), first_x, last_x), between(filled(0.0), first_y, last_y)
-    at_side = log2_alpha(splat, near_x, between(near_x * splat.ridge_y, first_y, last_y))
-    at_end = log2_alpha(splat, between(near_y * splat.ridge_x, first_x, last_x), near_y)
+    ridge_x, ridge_y = chunk[line, RIDGE_X], chunk[line, RIDGE_Y]
+    at_side = log2_alpha(chunk, line, near_x, between(near_x * ridge_y, first_y, last_y))
+    at_end = log2_alpha(chunk, line, between(near_y * ridge_x, first_x, last_x), near_y)
     return bits(larger(at_side, at_end) >= LOG2_MIN_ALPHA - CULL_MARGIN)
 
 
-@njit(**JIT)
-def list_chunk(touched, first, stop, open_blocks, listed, pairs):
-    """List the pairs first to stop of a tile by block: `pairs` (BLOCKS, CHUNK), `listed` each."""
+@njit(_nrt=False, **JIT)
+def list_chunk(touched, first, stop, open_blocks, listed, lines):
+    """List the pairs first to stop of a tile by block, counted from `first`: `lines` (BLOCKS,
+    CHUNK + LANES) int32, `listed` of each."""
     listed[:] = 0
-    for pair in range(first, stop):
-        blocks = touched[pair] & open_blocks
-        while blocks:
-            block = lowest_bit(blocks)
-            pairs[block, listed[block]] = pair
-            listed[block] += 1
-            blocks &= blocks - 1
+    for group in range(first, stop, LANES):
+        count = min(LANES, stop - group)
+        for block in range(BLOCKS):
+            if open_blocks >> block & 1:
+                touching = lanes_with_bit(touched, group, block, count)
+                listed[block] += store_lanes(lines, block, listed[block], group - first, touching)
 
 
 @njit(**JIT)
@@ -112,11 +140,9 @@ def pass_through(drawn, before, alpha):
     return taken, goes_on, select(goes_on, after, select(drawn, negative(before), before))
 
 
-@njit(**JIT)
-def blend_chunk(
-    splats, values, first_value, tile_splats, pairs, listed, left, top, lines, open_blocks
-):
-    """Blend the listed pairs into the blocks. Returns which blocks have pixels that go on.
+@njit(_nrt=False, **JIT)
+def blend_chunk(chunk, order, listed, left, top, lines, open_blocks):
+    """Blend the listed lines of `chunk` into the blocks. Returns which have pixels that go on.
 
     Five of `lines` for each block: its transmittance and channels.
     """
@@ -125,62 +151,106 @@ def blend_chunk(
             continue
         x, y = block_corner(block, left, top)
         pixel_x, pixel_y = lane_columns() + x, lane_rows() + y
-        line = block * (1 + CHANNELS)
-        transmittance = load(lines, line)
-        red, green = load(lines, line + 1), load(lines, line + 2)
-        blue, depth = load(lines, line + 3), load(lines, line + 4)
+        first = block * (1 + CHANNELS)
+        transmittance = load(lines, first)
+        red, green = load(lines, first + 1), load(lines, first + 2)
+        blue, depth = load(lines, first + 3), load(lines, first + 4)
         for position in range(listed[block]):
-            k = tile_splats[pairs[block, position]]
-            splat = splats[k]
-            power = log2_alpha(splat, pixel_x - splat.x, pixel_y - splat.y)
-            alpha = smaller(exp2(larger(power, LOG2_MIN_ALPHA)), MAX_ALPHA)
+            line = np.uint64(order[block, position])
+            power = log2_alpha(chunk, line, pixel_x - chunk[line, X], pixel_y - chunk[line, Y])
+            alpha = smaller(exp2(power), MAX_ALPHA)
             drawn = power >= LOG2_MIN_ALPHA
             taken, goes_on, transmittance = pass_through(drawn, transmittance, alpha)
             weight = select(goes_on, taken, 0.0)
-            red += weight * values[k, first_value]
-            green += weight * values[k, first_value + 1]
-            blue += weight * values[k, first_value + 2]
-            depth += weight * values[k, first_value + 3]
+            red += weight * chunk[line, CHANNEL]
+            green += weight * chunk[line, CHANNEL + 1]
+            blue += weight * chunk[line, CHANNEL + 2]
+            depth += weight * chunk[line, CHANNEL + 3]
             if not any_lane(transmittance > 0.0):
                 open_blocks &= ~(1 << block)
                 break
-        store(lines, line, transmittance)
-        store(lines, line + 1, red)
-        store(lines, line + 2, green)
-        store(lines, line + 3, blue)
-        store(lines, line + 4, depth)
+        store(lines, first, transmittance)
+        store(lines, first + 1, red)
+        store(lines, first + 2, green)
+        store(lines, first + 3, blue)
+        store(lines, first + 4, depth)
     return open_blocks
 
 
-@njit(**JIT)
-def block_size(block, top, left, height, width):
-    """Where the block's first pixel is in the image, and how many rows and columns are inside."""
-    y, x = top + block // BLOCKS_ACROSS * BLOCK, left + block % BLOCKS_ACROSS * BLOCK
-    return y, x, max(min(BLOCK, height - y), 0), max(min(BLOCK, width - x), 0)
+@njit(_nrt=False, **JIT)
+def swap_blocks_and_rows(lines, each):
+    """Turn lines of blocks, `each` of every block, into lines of the tile's rows of pixels, and
+    back: those of block k become those of row k."""
+    for four in range(0, BLOCKS, BLOCKS_ACROSS):
+        for line in range(four * each, (four + 1) * each):
+            a, b, c, d = transposed_fours(
+                load(lines, line),
+                load(lines, line + each),
+                load(lines, line + 2 * each),
+                load(lines, line + 3 * each),
+            )
+            store(lines, line, a)
+            store(lines, line + each, b)
+            store(lines, line + 2 * each, c)
+            store(lines, line + 3 * each, d)
 
 
-@njit(**JIT)
-def draw_tile(lines, top, left, color, depth, alpha):
-    """Lay a tile, the lines of blend_chunk, over the image."""
-    for block in range(BLOCKS):
-        top_row, first_column, rows, columns = block_size(block, top, left, *depth.shape)
-        line = block * (1 + CHANNELS)
-        for row in range(rows):
-            y = top_row + row
-            for column in range(columns):
-                x, lane = first_column + column, row * BLOCK + column
-                transmittance = abs(lines[line, lane])
-                color[y, x, 0] = lines[line + 1, lane] + transmittance * color[y, x, 0]
-                color[y, x, 1] = lines[line + 2, lane] + transmittance * color[y, x, 1]
-                color[y, x, 2] = lines[line + 3, lane] + transmittance * color[y, x, 2]
-                depth[y, x] = lines[line + 4, lane]
-                alpha[y, x] = ONE - transmittance
+@njit(_nrt=False, **JIT)
+def color_counts(columns):
+    """How many of each 16 numbers of an image's line are colors of its next `columns` pixels."""
+    numbers = 3 * columns
+    return (
+        min(numbers, LANES),
+        max(min(numbers - LANES, LANES), 0),
+        max(numbers - 2 * LANES, 0),
+    )
+
+
+@njit(_nrt=False, **JIT)
+def load_colors(image, y, left, columns):
+    """Red, green and blue of up to 16 pixels of an image (H,3W); 0 in the other lanes."""
+    first, second, third = color_counts(columns)
+    return deinterleaved(
+        load_first(image, y, 3 * left, first),
+        load_first(image, y, 3 * left + LANES, second),
+        load_first(image, y, 3 * left + 2 * LANES, third),
+    )
+
+
+@njit(_nrt=False, **JIT)
+def store_colors(image, y, left, columns, red, green, blue):
+    """The inverse of `load_colors`."""
+    first, second, third = color_counts(columns)
+    a, b, c = interleaved(red, green, blue)
+    store_first(image, y, 3 * left, a, first)
+    store_first(image, y, 3 * left + LANES, b, second)
+    store_first(image, y, 3 * left + 2 * LANES, c, third)
+
+
+@njit(_nrt=False, **JIT)
+def draw_tile(lines, top, left, background, color, depth, alpha):
+    """Lay a tile, the lines of blend_chunk, over the background."""
+    swap_blocks_and_rows(lines, 1 + CHANNELS)
+    columns = min(TILE, depth.shape[1] - left)
+    for row in range(min(TILE, depth.shape[0] - top)):
+        y, line = top + row, row * (1 + CHANNELS)
+        transmittance = positive(load(lines, line))
+        red, green, blue = load_colors(background, min(y, len(background) - 1), left, columns)
+        store_colors(
+            color, y, left, columns,
+            load(lines, line + 1) + transmittance * red,
+            load(lines, line + 2) + transmittance * green,
+            load(lines, line + 3) + transmittance * blue,
+        )  # fmt: skip
+        store_first(depth, y, left, load(lines, line + 4), columns)
+        store_first(alpha, y, left, 1.0 - transmittance, columns)
 
 
 @njit(**JIT)
 def blend_tile(
-    splats, values, first_value, tile_splats, start, stop, left, top, touched, lines, listed, pairs
-):
+    splats, values, first_value, tile_splats, start, stop, left, top, touched,
+    lines, chunk, listed, order,
+):  # fmt: skip
     """Blend the pairs start to stop, those of one tile, into its `lines`; fills `touched`."""
     lines[:] = 0
     for block in range(BLOCKS):
@@ -188,36 +258,35 @@ def blend_tile(
     open_blocks = ALL_BLOCKS
     for first in range(start, stop, CHUNK):
         last = min(first + CHUNK, stop)
+        stage_chunk(splats, values, first_value, tile_splats, first, last, chunk)
         for pair in range(first, last):
-            touched[pair] = touched_blocks(splats[tile_splats[pair]], left, top)
-        list_chunk(touched, first, last, open_blocks, listed, pairs)
-        open_blocks = blend_chunk(
-            splats, values, first_value, tile_splats, pairs, listed, left, top, lines, open_blocks
-        )
+            touched[pair] = touched_blocks(chunk, np.uint64(pair - first), left, top)
+        list_chunk(touched, first, last, open_blocks, listed, order)
+        open_blocks = blend_chunk(chunk, order, listed, left, top, lines, open_blocks)
         if open_blocks == 0:
             break
 
 
 @njit(parallel=True, **JIT)
-def blend(splats, values, first_value, bins, color, depth, alpha, touched, threads):
-    """Draw color (H,W,3) over what is there, and depth (H,W) and alpha (H,W) over zeros, float32.
+def blend(splats, values, first_value, bins, background, color, depth, alpha, touched, threads):
+    """Draw color (H,3W), depth (H,W) and alpha (H,W) float32, over `background` (H or 1, 3W).
 
     `values` (M,C) float32 holds the channels from column `first_value`; splats are sorted by depth.
-    touched (E,) uint16 is filled with the blocks of each pair, as bits, as far as is needed.
+    touched (E + LANES,) uint16 is filled with the blocks of each pair, as bits, as far as is
+    needed.
     """
     tiles_x, tiles = tiles_across(depth.shape[1]), bins.tile_start.shape[0] - 1
     counter = np.zeros(1, np.int64)
     for _ in prange(threads):
-        lines = new_lines(BLOCKS * (1 + CHANNELS))
-        listed, pairs = np.empty(BLOCKS, np.int64), np.empty((BLOCKS, CHUNK), np.int32)
+        lines, chunk = new_lines(BLOCKS * (1 + CHANNELS)), new_lines(CHUNK)
+        listed, order = np.empty(BLOCKS, np.int64), np.empty((BLOCKS, CHUNK + LANES), np.int32)
         tile = take_next(counter)
         while tile < tiles:
             start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
-            if start < stop:
-                top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
-                blend_tile(
-                    splats, values, first_value, bins.splat, start, stop, left, top, touched,
-                    lines, listed, pairs,
-                )  # fmt: skip
-                draw_tile(lines, top, left, color, depth, alpha)
+            top, left = tile // tiles_x * TILE, tile % tiles_x * TILE
+            blend_tile(
+                splats, values, first_value, bins.splat, start, stop, left, top, touched,
+                lines, chunk, listed, order,
+            )  # fmt: skip
+            draw_tile(lines, top, left, background, color, depth, alpha)
             tile = take_next(counter)

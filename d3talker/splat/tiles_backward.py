@@ -13,22 +13,19 @@ import numpy as np
 from numba import njit, prange
 
 from d3talker.compiled import JIT, take_next
-from d3talker.simd.memory import load, new_lines, spread2, spread4, store
+from d3talker.simd.memory import load, load_first, new_lines, spread2, spread4, store
 from d3talker.simd.rows import (
     LANES,
     any_lane,
-    define_pick,
     exp2,
     filled,
-    first_pairs,
     inverse,
     lane_columns,
     lane_rows,
-    larger,
-    last_pairs,
     select,
     smaller,
 )
+from d3talker.simd.shuffles import define_pick, first_pairs, last_pairs
 from d3talker.splat.binning import TILE, slot_of, tiles_across
 from d3talker.splat.projection import LOG2_MIN_ALPHA
 from d3talker.splat.tiles import (
@@ -36,15 +33,19 @@ from d3talker.splat.tiles import (
     BLOCK,
     BLOCKS,
     BLOCKS_ACROSS,
+    CHANNEL,
     CHANNELS,
     CHUNK,
     MAX_ALPHA,
-    ONE,
+    X,
+    Y,
     block_corner,
-    block_size,
     list_chunk,
+    load_colors,
     log2_alpha,
     pass_through,
+    stage_chunk,
+    swap_blocks_and_rows,
 )
 
 MIDDLE = TILE // 2  # px from a tile's edge to its middle
@@ -76,31 +77,37 @@ pick_first, pick_second, pick_third, pick_fourth = (
 )
 
 
+spread_first, spread_second, spread_third, spread_fourth = (
+    define_pick(
+        [CHANNELS * pixel + channel for channel in range(CHANNELS) for _ in range(4)],
+        f"The four channels of pixel {pixel} of four, each four times.",
+    )
+    for pixel in range(4)
+)
+
+
 @njit(_nrt=False, **JIT)
-def weigh_block(
-    splats, values, first_value, tile_splats, pairs, listed, block, x, y, lines, weights
-):
+def weigh_block(chunk, order, listed, block, x, y, lines, weights):
     """The g and w of a block's listed pairs in its 16 pixels: lines 2p and 2p + 1 of `weights`.
 
     Six of `lines` for each block: its transmittance, what remains of F, and the gradients of its
     four channels. Afterwards only the pairs are listed that came before every pixel had stopped.
     """
     pixel_x, pixel_y = lane_columns() + x, lane_rows() + y
-    line = block * (2 + CHANNELS)
-    transmittance, remaining = load(lines, line), load(lines, line + 1)
-    by_red, by_green = load(lines, line + 2), load(lines, line + 3)
-    by_blue, by_depth = load(lines, line + 4), load(lines, line + 5)
+    first = block * (2 + CHANNELS)
+    transmittance, remaining = load(lines, first), load(lines, first + 1)
+    by_red, by_green = load(lines, first + 2), load(lines, first + 3)
+    by_blue, by_depth = load(lines, first + 4), load(lines, first + 5)
     for position in range(listed[block]):
-        k = tile_splats[pairs[block, position]]
-        splat = splats[k]
-        power = log2_alpha(splat, pixel_x - splat.x, pixel_y - splat.y)
-        unlimited = exp2(larger(power, LOG2_MIN_ALPHA))
+        line = np.uint64(order[block, position])
+        power = log2_alpha(chunk, line, pixel_x - chunk[line, X], pixel_y - chunk[line, Y])
+        unlimited = exp2(power)
         alpha = smaller(unlimited, MAX_ALPHA)
         drawn = power >= LOG2_MIN_ALPHA
         taken, goes_on, transmittance = pass_through(drawn, transmittance, alpha)
         weight = select(goes_on, taken, 0.0)
-        by_weight = by_red * values[k, first_value] + by_green * values[k, first_value + 1]
-        by_weight += by_blue * values[k, first_value + 2] + by_depth * values[k, first_value + 3]
+        by_weight = by_red * chunk[line, CHANNEL] + by_green * chunk[line, CHANNEL + 1]
+        by_weight += by_blue * chunk[line, CHANNEL + 2] + by_depth * chunk[line, CHANNEL + 3]
         remaining = remaining - weight * by_weight
         by_log_alpha = taken * by_weight - alpha * remaining * inverse(1.0 - alpha)
         depends = goes_on & (unlimited < MAX_ALPHA)
@@ -109,8 +116,8 @@ def weigh_block(
         if not any_lane(transmittance > 0.0):
             listed[block] = position + 1
             break
-    store(lines, line, transmittance)
-    store(lines, line + 1, remaining)
+    store(lines, first, transmittance)
+    store(lines, first + 1, remaining)
 
 
 @njit(_nrt=False, **JIT)
@@ -140,8 +147,8 @@ def add_line(lines, index, row):
 
 
 @njit(_nrt=False, **JIT)
-def add_block(weights, pairs, listed, moments, block, channels, sums, first):
-    """Add the sums over a block's pixels to those of its listed pairs, lines `pair` - `first`.
+def add_block(weights, order, listed, moments, block, channels, sums):
+    """Add the sums over a block's pixels to those of its listed pairs, lines of `sums`.
 
     weights: lines as `interleave` leaves them; moments: PIXEL_MOMENTS; channels: for each pixel of
     the tile a line with the gradients of the channels, each four times.
@@ -155,82 +162,90 @@ def add_block(weights, pairs, listed, moments, block, channels, sums, first):
             c_d += moment * spread2(weights, line + 2, 2 * pixel)
             channel = load(channels, block * LANES + pixel)
             all_four += channel * spread4(weights, line + 4, 4 * pixel)
-        add_line(sums, pairs[block, position] - first, pick_first(a_b, all_four))
+        add_line(sums, order[block, position], pick_first(a_b, all_four))
         if position + 1 < listed:
-            add_line(sums, pairs[block, position + 1] - first, pick_second(a_b, all_four))
+            add_line(sums, order[block, position + 1], pick_second(a_b, all_four))
         if position + 2 < listed:
-            add_line(sums, pairs[block, position + 2] - first, pick_third(c_d, all_four))
+            add_line(sums, order[block, position + 2], pick_third(c_d, all_four))
         if position + 3 < listed:
-            add_line(sums, pairs[block, position + 3] - first, pick_fourth(c_d, all_four))
+            add_line(sums, order[block, position + 3], pick_fourth(c_d, all_four))
 
 
 @njit(_nrt=False, **JIT)
 def weigh_chunk(
-    splats, values, first_value, tile_splats, pairs, listed, left, top,
-    lines, open_blocks, moments, channels, weights, sums, first,
-):  # fmt: skip
+    chunk, order, listed, left, top, lines, open_blocks, moments, channels, weights, sums
+):
     """Sums of the listed pairs over the blocks. Returns which blocks have pixels that go on."""
     sums[:] = 0
     for block in range(BLOCKS):
         if listed[block]:
             x, y = block_corner(block, left, top)
-            weigh_block(
-                splats, values, first_value, tile_splats, pairs, listed, block, x, y, lines, weights
-            )
+            weigh_block(chunk, order, listed, block, x, y, lines, weights)
             if not any_lane(load(lines, block * (2 + CHANNELS)) > 0.0):
                 open_blocks &= ~(1 << block)
             interleave(weights, listed[block])
-            add_block(weights, pairs, listed[block], moments, block, channels, sums, first)
+            add_block(weights, order, listed[block], moments, block, channels, sums)
     return open_blocks
 
 
-@njit(**JIT)
-def load_gradients(
-    tile_lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha
-):
+@njit(_nrt=False, **JIT)
+def load_gradients(lines, channels, top, left, color, depth, alpha, by_color, by_depth, by_alpha):
     """Fill a tile's lines (see weigh_block) and `channels` (see add_block)."""
-    tile_lines[:] = 0
-    channels[:] = 0
+    each = 2 + CHANNELS
+    lines[:] = 0
+    columns = min(TILE, depth.shape[1] - left)
+    for row in range(min(TILE, depth.shape[0] - top)):
+        y, line = top + row, row * each
+        red, green, blue = load_colors(color, y, left, columns)
+        by_red, by_green, by_blue = load_colors(by_color, y, left, columns)
+        by_z = load_first(by_depth, y, left, columns)
+        remaining = red * by_red + green * by_green + blue * by_blue
+        remaining += load_first(depth, y, left, columns) * by_z
+        light = 1.0 - load_first(alpha, y, left, columns)
+        remaining = remaining - light * load_first(by_alpha, y, left, columns)
+        store(lines, line + 1, remaining)
+        store(lines, line + 2, by_red)
+        store(lines, line + 3, by_green)
+        store(lines, line + 4, by_blue)
+        store(lines, line + 5, by_z)
+    swap_blocks_and_rows(lines, each)
     for block in range(BLOCKS):
-        top_row, first_column, rows, columns = block_size(block, top, left, *depth.shape)
-        line = block * (2 + CHANNELS)
-        tile_lines[line] = 1
-        for row in range(rows):
-            y = top_row + row
-            for column in range(columns):
-                x, lane = first_column + column, row * BLOCK + column
-                red, green, blue = by_color[y, x, 0], by_color[y, x, 1], by_color[y, x, 2]
-                tile_lines[line + 1, lane] = (
-                    color[y, x, 0] * red + color[y, x, 1] * green + color[y, x, 2] * blue
-                    + depth[y, x] * by_depth[y, x] + (alpha[y, x] - ONE) * by_alpha[y, x]
-                )  # fmt: skip
-                pixel = block * LANES + lane
-                tile_lines[line + 2, lane] = red
-                tile_lines[line + 3, lane] = green
-                tile_lines[line + 4, lane] = blue
-                tile_lines[line + 5, lane] = by_depth[y, x]
-                for pair in range(4):
-                    channels[pixel, pair] = red
-                    channels[pixel, 4 + pair] = green
-                    channels[pixel, 8 + pair] = blue
-                    channels[pixel, 12 + pair] = by_depth[y, x]
+        line, pixel = block * each, block * LANES
+        store(lines, line, filled(1.0))
+        by_red, by_green = load(lines, line + 2), load(lines, line + 3)
+        by_blue, by_z = load(lines, line + 4), load(lines, line + 5)
+        a, b = first_pairs(by_red, by_blue), first_pairs(by_green, by_z)
+        store_fours(channels, pixel, first_pairs(a, b))
+        store_fours(channels, pixel + 4, last_pairs(a, b))
+        a, b = last_pairs(by_red, by_blue), last_pairs(by_green, by_z)
+        store_fours(channels, pixel + 8, first_pairs(a, b))
+        store_fours(channels, pixel + 12, last_pairs(a, b))
+
+
+@njit(_nrt=False, **JIT)
+def store_fours(channels, pixel, row):
+    """The four channels of four pixels, each four times: a line for each pixel."""
+    store(channels, pixel, spread_first(row, row))
+    store(channels, pixel + 1, spread_second(row, row))
+    store(channels, pixel + 2, spread_third(row, row))
+    store(channels, pixel + 3, spread_fourth(row, row))
 
 
 @njit(**JIT)
 def weigh_tile(
     splats, values, first_value, bins, tile, left, top, touched, moments, slots,
-    lines, channels, listed, pairs, weights, sums,
+    lines, channels, chunk, listed, order, weights, sums,
 ):  # fmt: skip
     """Fill the slots of one tile's pairs; `lines` and `channels` as load_gradients leaves them."""
     open_blocks = ALL_BLOCKS
     start, stop = bins.tile_start[tile], bins.tile_start[tile + 1]
     for first in range(start, stop, CHUNK):
         last = min(first + CHUNK, stop)
-        list_chunk(touched, first, last, open_blocks, listed, pairs)
+        list_chunk(touched, first, last, open_blocks, listed, order)
+        stage_chunk(splats, values, first_value, bins.splat, first, last, chunk)
         open_blocks = weigh_chunk(
-            splats, values, first_value, bins.splat, pairs, listed, left, top,
-            lines, open_blocks, moments, channels, weights, sums, first,
-        )  # fmt: skip
+            chunk, order, listed, left, top, lines, open_blocks, moments, channels, weights, sums
+        )
         for pair in range(first, last):
             k = bins.splat[pair]
             slot = slot_of(splats[k], bins.splat_start[k], left // TILE, top // TILE)
@@ -243,14 +258,15 @@ def blend_backward(
     color, depth, alpha, by_color, by_depth, by_alpha, slots, threads,
 ):  # fmt: skip
     """Fill `slots`, for every pair, in the order of `slot_of`, a line with its sums, from four
-    channels of the image and the gradients of the loss by them and by alpha.
+    channels of the image, as `blend` draws them, and the gradients of the loss by them and by
+    alpha.
     """
     tiles_x, tiles = tiles_across(depth.shape[1]), bins.tile_start.shape[0] - 1
     counter = np.zeros(1, np.int64)
     for _ in prange(threads):
         lines, channels = new_lines(BLOCKS * (2 + CHANNELS)), new_lines(TILE**2)
-        listed, pairs = np.empty(BLOCKS, np.int64), np.empty((BLOCKS, CHUNK), np.int32)
-        weights, sums = new_lines(2 * CHUNK), new_lines(CHUNK)
+        listed, order = np.empty(BLOCKS, np.int64), np.empty((BLOCKS, CHUNK + LANES), np.int32)
+        chunk, weights, sums = new_lines(CHUNK), new_lines(2 * CHUNK), new_lines(CHUNK)
         tile = take_next(counter)
         while tile < tiles:
             if bins.tile_start[tile] < bins.tile_start[tile + 1]:
@@ -260,7 +276,7 @@ def blend_backward(
                 )
                 weigh_tile(
                     splats, values, first_value, bins, tile, left, top, touched, moments, slots,
-                    lines, channels, listed, pairs, weights, sums,
+                    lines, channels, chunk, listed, order, weights, sums,
                 )  # fmt: skip
             tile = take_next(counter)
 

@@ -84,7 +84,7 @@ test-cluster: setup
 
 # Environment variables as in the workflow; the suite itself sets the number of threads.
 bench: export OMP_NUM_THREADS := 1
-bench: export OMP_WAIT_POLICY := passive
+bench: export GOMP_SPINCOUNT := 100000
 bench: export MALLOC_MMAP_THRESHOLD_ := 1000000000
 bench: export MALLOC_TRIM_THRESHOLD_ := 2000000000
 bench: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba

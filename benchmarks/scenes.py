@@ -34,8 +34,8 @@ def head_camera(size: int) -> Camera:
 def head_gaussians(count: int, seed: int = 0) -> list[Tensor]:
     """The first five arguments of `rasterize`: Gaussians of all sizes on an ellipsoid.
 
-    They are not smaller where there are more: a set of 200 000 is about ten times as dense as one
-    of 20 000.
+    Sizes and opacities are distributed like those of a head fitted to a real clip with 20 000.
+    They are not smaller where there are more: a set of 200 000 is about ten times as dense.
     """
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(count, 3))
@@ -43,8 +43,8 @@ def head_gaussians(count: int, seed: int = 0) -> list[Tensor]:
     arrays = [
         directions * RADII * (1 + 0.02 * rng.normal(size=(count, 1))),
         rng.normal(size=(count, 4)),
-        np.exp(rng.normal(-7.4, 0.6, size=(count, 3))),
-        1 / (1 + np.exp(-rng.normal(0.3, 2.0, size=count))),
+        np.exp(rng.normal(-6.4, 0.8, size=(count, 1)) + rng.normal(0, 0.4, size=(count, 3))),
+        1 / (1 + np.exp(-rng.normal(-0.6, 1.5, size=count))),
         rng.random((count, 3)),
     ]
     return [torch.tensor(array, dtype=torch.float32, requires_grad=True) for array in arrays]

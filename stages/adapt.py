@@ -50,8 +50,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     options = settings.parse(AdaptSettings, args.settings)
-    # The compiled kernels take all threads of the job; torch's small operations only lose by them.
-    torch.set_num_threads(1)
 
     tensors, static_meta = artifacts.load_tensors(args.static)
     del tensors["pose_corrections"]  # refined poses hold them

@@ -21,8 +21,9 @@ def halve(x: Tensor) -> Tensor:
 
 
 def double(x: Tensor) -> Tensor:
-    """(B,C,H,W) to (B,C,2H,2W), bilinear."""
-    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    """(B,C,H,W) to (B,C,2H,2W), bilinear; computed in float32, several times faster on CPUs."""
+    y = functional.interpolate(x.float(), scale_factor=2, mode="bilinear", align_corners=False)
+    return y.to(x.dtype)
 
 
 class ModulatedConv(nn.Module):

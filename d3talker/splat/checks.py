@@ -55,12 +55,10 @@ def check_values(name: str, values: torch.Tensor, low: float, high: float) -> No
     """Raise ValueError if not all of `values` are from `low` to `high`."""
     if values.numel() == 0:
         return
-    least, largest = torch.aminmax(values)  # both nan if there is one
+    least, largest = (value.item() for value in torch.aminmax(values))  # both nan if there is one
     if not (least >= low and largest <= high):
         wrong = least if not least >= low else largest
-        raise ValueError(
-            f"{name}: expected finite values from {low:g} to {high:g}, got {wrong.item():g}"
-        )
+        raise ValueError(f"{name}: expected finite values from {low:g} to {high:g}, got {wrong:g}")
 
 
 def check_background(background: torch.Tensor, camera: Camera) -> None:

@@ -200,15 +200,20 @@ def _loss(rendered: Rendered, view: View, settings: TrainSettings) -> tuple[Tens
     """
     image, face_alpha, mouth_alpha = rendered
     if mouth_alpha is None:
-        image = torch.where(view.mouth[..., None], view.image, image)
+        image = torch.where(_of_channels(view.mouth), view.image, image)
         mouth_alpha = view.mouth.float()
     elif face_alpha is None:
-        image = torch.where(view.mouth[..., None], image, view.image)
+        image = torch.where(_of_channels(view.mouth), image, view.image)
         face_alpha = (view.inside & ~view.mouth).float()
     photometric = l1_dssim(image, view.image, settings.dssim)
     silhouette = losses.silhouette(face_alpha, mouth_alpha, view.inside, view.outside)
     hole = losses.open_mouth(face_alpha, view.mouth)
     return photometric + settings.alpha * silhouette + settings.hole * hole, photometric, image
+
+
+def _of_channels(mask: Tensor) -> Tensor:
+    """A mask (H,W) for an image (H,W,3); torch is slow with one that is broadcast."""
+    return mask[..., None].expand(*mask.shape, 3).contiguous()
 
 
 def _field_losses(

@@ -9,7 +9,7 @@ import numpy as np  # noqa: E402
 
 from d3talker.avatar import Avatar, Signals  # noqa: E402
 from d3talker.fields.deformation import GeneralField, IndividualField  # noqa: E402
-from d3talker.render import FrozenAvatar  # noqa: E402
+from d3talker.render import REFINED_MARGIN, FrozenAvatar, spread  # noqa: E402
 from d3talker.splat.gaussians import Gaussians  # noqa: E402
 
 
@@ -53,3 +53,11 @@ def test_a_static_avatar_stays_in_the_rest_pose():
     avatar = make_avatar(fields=False)
     for part, expected in zip(FrozenAvatar(avatar).deform(None), avatar.deform(None), strict=True):
         assert all(torch.equal(part[name], values) for name, values in expected.items())
+
+
+def test_the_refiner_changes_the_head_and_a_margin_around_it():
+    alpha = torch.rand(23, 31).where(torch.rand(23, 31) > 0.8, torch.zeros(()))
+    expected = torch.nn.functional.max_pool2d(
+        alpha[None], 2 * REFINED_MARGIN + 1, 1, REFINED_MARGIN
+    )[0]
+    assert torch.equal(spread(alpha), expected)

@@ -59,10 +59,11 @@ wildcard_constraints:
 
 # Snakemake gives OMP_NUM_THREADS the threads of the job. One that waits spins a few tenths of a
 # millisecond, then sleeps: see d3talker/compiled.py. Compiled kernels are kept between jobs.
+os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(workflow.basedir, ".cache", "numba"))
 # Freed memory is kept: giving every image-sized tensor back to the system triples a training step.
 shell.prefix(
-    "set -euo pipefail; export GOMP_SPINCOUNT=100000 NUMBA_NUM_THREADS=$OMP_NUM_THREADS"
+    "set -euo pipefail; export NUMBA_NUM_THREADS=$OMP_NUM_THREADS"
     " MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; "
 )
 

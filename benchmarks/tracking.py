@@ -29,7 +29,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks import machine
 from d3talker.artifacts import load_arrays
 from d3talker.face.model import POINTS, RIGID, FaceModel
-from d3talker.face.tracking import REFERENCE_SIZE, Track, initial_pose, project, track_face
+from d3talker.face.tracking import Track, initial_pose, project, track_face, tracked_faces
 
 FACE_MODEL = Path(__file__).parents[1] / "resources" / "face_model.npz"
 EVERY = np.arange(POINTS)
@@ -62,8 +62,7 @@ def pnp_poses(
 
     Each frame starts from its own weak-perspective pose, or some faces would come out mirrored.
     """
-    scale = REFERENCE_SIZE / size
-    R, t = initial_pose(faces[0], scale * points.astype(np.float64), scale * focal)
+    R, t = initial_pose(faces[0], points, size, focal)
     target = np.ascontiguousarray(points[:, used, :2], np.float64) - size / 2
     camera = np.diag([focal, focal, 1.0])
     for i, face in enumerate(np.ascontiguousarray(faces[:, used])):
@@ -77,8 +76,7 @@ def pnp_poses(
 def compare(model: FaceModel, track: Track, points: np.ndarray, size: int) -> list[Row]:
     """The tracker's row and those of PnP; points (T,478,3) px."""
     target = points[..., :2].astype(np.float64) - size / 2
-    expression = np.tensordot(track.expression, model.astype(np.float64).expression, axes=1)
-    own = track.shape + expression
+    own = tracked_faces(model.astype(np.float64), track, slice(None))
     mean = np.broadcast_to(model.mean.astype(np.float64), own.shape)
     person = np.broadcast_to(track.shape, own.shape)
 

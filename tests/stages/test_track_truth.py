@@ -2,8 +2,8 @@
 
 Their true points show what the tracker can do; the points that FaceMesh finds in their pictures
 show what remains of it. FaceMesh was never shown a warped photograph: it sees a fifth of their
-head's motion less and a wide open mouth less open than it is, so bounds are wider there. Not even who
-knows their true faces could tell rotations to half a degree from those points.
+head's motion less and a wide open mouth less open than it is, so bounds are wider there. Not even
+PnP of their true faces could tell rotations to half a degree from those points.
 """
 
 import subprocess

@@ -3,7 +3,9 @@
     python resources/make_face_model.py --landmarks results/*/landmarks.npz --out face_model.npz
 
 Runs in the `media` environment: the triangulation comes from MediaPipe. Each clip is one person,
-speaking. The steps:
+speaking. With --leave-one-out it learns a model without each clip in turn, tells how well that one
+reconstructs the clip, and writes nothing. The shipped model was learnt from the fifteen clips
+that docs/preprocessing.md names. The steps:
 
 1. Pose: all frames of a clip are aligned by iterated similarity Procrustes on bony points.
 2. Rest: a person's face at rest is the median of the frames with the lips closest together.
@@ -30,12 +32,14 @@ from d3talker.artifacts import load_arrays, save_arrays
 from d3talker.cli import InputError, run
 from d3talker.face import model as face
 from d3talker.face.alignment import similarity
+from d3talker.face.reconstruction import reconstruction_error
 
 EYE_CORNERS_M = 0.09  # distance of the outer eye corners of the mean face
 IDENTITY_COMPONENTS = 12
 LOWER_COMPONENTS = 10
 UPPER_COMPONENTS = 8
 REST_FRACTION = 0.2  # frames with the smallest lip gap that define the face at rest
+FRAMES_TESTED = 100  # about, of a clip that is left out
 DEPTH_WEIGHT = 0.5  # of z in the expression PCA, against 1 for x and y
 NOSE_BASE, LOWER_LID = 2, 145  # the soft border between lower and upper face lies between them
 
@@ -128,7 +132,6 @@ def principal_components(
     flat = (centred * axes * np.sqrt(weights)[:, None, None]).reshape(len(samples), -1)
     values, vectors = np.linalg.eigh(flat.T @ flat)
     order = np.argsort(values)[::-1][:count]
-    print(f"  explained: {np.round(np.cumsum(values[order]) / values.sum(), 3)}")
     basis = vectors[:, order] * np.sqrt(values[order])
     # The sign of a component is arbitrary: let its largest movement be negative (a jaw drops).
     # Looked up in one half of the face, because in the other half it is as large.
@@ -241,12 +244,9 @@ def learn(clips: list[np.ndarray], edges: frozenset) -> dict[str, np.ndarray]:
 
     lower = lower_face_mask(mean)[:, None]
     right = mean[:, 0] < 0
-    print("identity")
     equal = np.full(len(rests), 1 / len(rests))
     identity = principal_components(rests, equal, IDENTITY_COMPONENTS, right)
-    print("lower face")
     lower_basis = principal_components(moves * lower, weights, LOWER_COMPONENTS, right)
-    print("upper face")
     upper_basis = principal_components(moves * (1 - lower), weights, UPPER_COMPONENTS, right)
     triangles, region = triangulate(edges, mean)
     arrays = {
@@ -261,17 +261,35 @@ def learn(clips: list[np.ndarray], edges: frozenset) -> dict[str, np.ndarray]:
     }
 
 
+def leave_one_out(paths: list[str], clips: list[np.ndarray], edges: frozenset) -> None:
+    """Print how well each clip is reconstructed by a model that was learnt from the others."""
+    errors = []
+    for i, path in enumerate(paths):
+        arrays = learn(clips[:i] + clips[i + 1 :], edges)
+        model = face.FaceModel(**arrays, lower=LOWER_COMPONENTS)
+        frames = clips[i][:: max(1, len(clips[i]) // FRAMES_TESTED)] * [1, -1, -1]
+        errors.append(reconstruction_error(model, frames))
+        print(f"{100 * errors[-1]:.2f} % of the eye distance: {path}", flush=True)
+    print(f"{100 * np.mean(errors):.2f} % on average, {100 * max(errors):.2f} % at worst")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--landmarks", nargs="+", required=True, help="landmarks.npz, one a person")
-    parser.add_argument("--out", required=True, help="face_model.npz to write")
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--out", help="face_model.npz to write")
+    wanted.add_argument("--leave-one-out", action="store_true", help="measure instead")
     args = parser.parse_args()
 
     from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
 
-    arrays = learn([head_axes(path) for path in args.landmarks], FACEMESH_TESSELATION)
+    clips = [head_axes(path) for path in args.landmarks]
+    if args.leave_one_out:
+        leave_one_out(args.landmarks, clips, FACEMESH_TESSELATION)
+        return
+    arrays = learn(clips, FACEMESH_TESSELATION)
     meta = {"lower": LOWER_COMPONENTS, "people": len(args.landmarks), "unit": "m"}
     save_arrays(args.out, meta, **arrays)
 

@@ -79,7 +79,7 @@ def record(
         "expression": EXPRESSIONS,
         "phones_per_second": 100,
         "size": size,
-        "units": {"t": "m", "mouth_opening": "m", "focal": "px"},
+        "units": {"t": "m", "faces": "m", "mouth_opening": "m", "focal": "px"},
     }
     save_arrays(truth / f"{person.name}.npz", meta, **people.ground_truth(scene, performance))
 

@@ -2,7 +2,7 @@
 
 What it shows of a run lies beside the run's metrics.json (render.json, render.mp4, landmarks.npz
 and, self-driven, compare.mp4) and one folder up (*curves.csv, where there are any); the landmarks
-of a clip lie beside its ingest.json.
+and the check picture of a clip lie beside its ingest.json.
 """
 
 import argparse
@@ -39,6 +39,11 @@ def mouth_opening(path: Path) -> np.ndarray:
     return np.where(arrays["valid"], arrays["mouth_openness"], np.nan)
 
 
+def address(path: Path, folder: Path) -> str:
+    """Relative address of a file, for a page in `folder`."""
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
+
+
 def read_run(path: Path, folder: Path) -> page.Run:
     """The run of a metrics.json, with its video's address seen from `folder`."""
     metrics = artifacts.load_json(path)
@@ -47,7 +52,7 @@ def read_run(path: Path, folder: Path) -> page.Run:
     return page.Run(
         metrics=metrics,
         rendered=artifacts.load_json(path.parent / "render.json"),
-        video=quote(Path(os.path.relpath(video, folder)).as_posix()),
+        video=address(video, folder),
         opening=mouth_opening(path.parent / "landmarks.npz"),
         curves=[row for file in curves for row in page.read_curves(file.read_text())],
     )
@@ -74,7 +79,9 @@ def main() -> None:
             refused.append(ingest["refused"])
             continue
         own = [run for run in runs if run.metrics["identity"] == ingest["identity"]]
-        people.append(page.Person(ingest, mouth_opening(Path(path).parent / "landmarks.npz"), own))
+        beside = Path(path).parent
+        opening, picture = mouth_opening(beside / "landmarks.npz"), beside / "track.png"
+        people.append(page.Person(ingest, opening, address(picture, folder), own))
     provenance = {"git commit": commit()}
     if args.metrics:
         newest = max(os.path.getmtime(path) for path in args.metrics)

@@ -1,4 +1,7 @@
-"""Track a face: landmarks of a clip to head pose, expression, action units and lip gap."""
+"""Track a face: landmarks of a clip to head pose, expression, action units and lip gap.
+
+Given the clip itself as well, it draws the tracked points into some frames, for people to check.
+"""
 
 import argparse
 import logging
@@ -10,17 +13,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from d3talker.artifacts import load_arrays, save_arrays
+from d3talker.artifacts import load_arrays, save_arrays, save_image
 from d3talker.cli import InputError, run
 from d3talker.face.action_units import NAMES, action_units
+from d3talker.face.check_picture import check_picture, choose_frames
 from d3talker.face.model import FaceModel
 from d3talker.face.tracking import (
     REFERENCE_SIZE,
+    Track,
     TrackSettings,
     head_points,
     mouth_opening,
+    project,
     track_face,
+    tracked_faces,
 )
+from d3talker.video import iter_frames
 
 log = logging.getLogger("d3talker")
 
@@ -32,8 +40,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--landmarks", required=True, help="landmarks.npz of the clip")
     parser.add_argument("--face-model", required=True, help="face_model.npz")
+    parser.add_argument("--video", help="the clip, for the check picture only")
     parser.add_argument("--out", required=True, help="track.npz to write")
+    parser.add_argument("--out-picture", help="check picture to write (.png); needs --video")
     args = parser.parse_args()
+    if (args.video is None) != (args.out_picture is None):
+        parser.error("--video and --out-picture go together")
 
     landmarks, meta = load_arrays(args.landmarks)
     points, valid, size = landmarks["points"], landmarks["valid"], meta["size"]
@@ -47,16 +59,8 @@ def main() -> None:
     track = track_face(model, points, valid, size, settings)
     head = head_points(model, track, points, size)
 
-    error = track.reprojection_error[valid]
-    log.info("%d frames, reprojection error %.2f px", len(valid), error.mean())
-    if error.mean() > POOR_FIT * size / REFERENCE_SIZE:
-        log.warning(
-            "%s: the face is tracked poorly (%.1f px); worst frame %d. Is one face in the picture "
-            "throughout?",
-            args.landmarks,
-            error.mean(),
-            np.nanargmax(track.reprojection_error),
-        )
+    report(args.landmarks, track, valid, size)
+    picture = draw(args.video, model, track, size) if args.video else None
     save_arrays(
         args.out,
         {
@@ -72,10 +76,65 @@ def main() -> None:
         identity=track.identity.astype(np.float32),
         expression=track.expression.astype(np.float32),
         reprojection_error=track.reprojection_error.astype(np.float32),
-        valid=valid,
-        au=action_units(head, valid),
+        valid=track.valid,
+        au=action_units(head, track.valid),
         mouth_opening=mouth_opening(head).astype(np.float32),
     )
+    if picture is not None:
+        save_image(args.out_picture, picture)
+
+
+def report(path: str, track: Track, found: np.ndarray, size: int) -> None:
+    """Log how well the face is tracked; found (T,): frames in which there was one.
+
+    Raises InputError if too few frames can be trusted.
+    """
+    error = track.reprojection_error
+    log.info("%d frames, reprojection error %.2f px", len(found), error[track.valid].mean())
+    if excluded := int((found & ~track.valid).sum()):
+        log.warning(
+            "%s: %d frames are excluded, the first is frame %d: their points make no face of this "
+            "person, as where the mouth is covered or the head is turned away",
+            path,
+            excluded,
+            np.argmax(found & ~track.valid),
+        )
+    if track.valid.sum() < MIN_FACES:
+        raise InputError(
+            f"{path}: the face can be tracked in {track.valid.sum()} of {len(found)} frames, at "
+            f"least {MIN_FACES} are needed; use a clip in which nothing covers the face"
+        )
+    if error[track.valid].mean() > POOR_FIT * size / REFERENCE_SIZE:
+        log.warning(
+            "%s: the face is tracked poorly (%.1f px); worst frame %d. Is one face in the picture "
+            "throughout?",
+            path,
+            error[track.valid].mean(),
+            np.nanargmax(error),
+        )
+
+
+def draw(video: str, model: FaceModel, track: Track, size: int) -> np.ndarray:
+    """The check picture (H,W,3) uint8 of a clip."""
+    chosen = choose_frames(track.reprojection_error, track.valid)
+    stop = int(chosen[-1]) + 1
+    frames = [frame for i, frame in enumerate(iter_frames(video, 0, stop)) if i in chosen]
+    if len(frames) < len(chosen):
+        raise InputError(
+            f"{video}: has fewer than {stop} frames, but the landmarks have "
+            f"{len(track.valid)}; make the landmarks of this clip again"
+        )
+    faces = tracked_faces(model, track, chosen)
+    points = project(faces, track.R[chosen], track.t[chosen], track.focal) + size / 2
+    captions = [caption(i, track) for i in chosen]
+    return check_picture(frames, points, captions, track.valid[chosen])
+
+
+def caption(frame: int, track: Track) -> str:
+    """What the check picture says of a frame."""
+    error = track.reprojection_error[frame]
+    text = f"frame {frame}: no face" if np.isnan(error) else f"frame {frame}: {error:.2f} px"
+    return text if track.valid[frame] or np.isnan(error) else f"{text}, excluded"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from d3talker.demo.head import FOCAL_PER_SIZE, FRONTAL, Head, Shape, build_head,
 from d3talker.demo.portrait import Colours, load_portrait, paint_background, recolour
 from d3talker.demo.render import Scene, build_scene, draw
 from d3talker.demo.voice import Voice, mouth_targets, random_phones, synthesize
-from d3talker.face.model import LOWER_LIP, UPPER_LIP
+from d3talker.face.model import FACE_POINTS, LOWER_LIP, UPPER_LIP
 from d3talker.split import FPS
 
 TURN = np.radians([3.5, 7.0, 2.5])  # largest nod, shake and tilt of the head
@@ -146,16 +146,19 @@ def film(scene: Scene, performance: Performance) -> Iterator[np.ndarray]:
 def ground_truth(scene: Scene, performance: Performance) -> dict[str, np.ndarray]:
     """What is known of a film.
 
-    expression (T,4) values of head.EXPRESSIONS; R (T,3,3), t (T,3) m; focal () px; mouth_opening
-    (T,) m between landmarks 13 and 14; phones (100 per second) strings.
+    expression (T,4) values of head.EXPRESSIONS; R (T,3,3), t (T,3) m; focal () px; faces (T,468,3)
+    m, the FaceMesh points without the irises in HEAD space; mouth_opening (T,) m between landmarks
+    13 and 14; phones (100 per second) strings.
     """
     R, t = poses(scene.head, performance)
-    lips = np.array([deform(scene.head, e)[[UPPER_LIP, LOWER_LIP]] for e in performance.expression])
+    faces = np.array([deform(scene.head, e)[:FACE_POINTS] for e in performance.expression])
+    lips = faces[:, UPPER_LIP] - faces[:, LOWER_LIP]
     return {
         "expression": performance.expression.astype(np.float32),
         "R": R.astype(np.float32),
         "t": t.astype(np.float32),
         "focal": np.float32(FOCAL_PER_SIZE * scene.background.shape[0]),
-        "mouth_opening": np.linalg.norm(lips[:, 0] - lips[:, 1], axis=1).astype(np.float32),
+        "faces": faces.astype(np.float32),
+        "mouth_opening": np.linalg.norm(lips, axis=1).astype(np.float32),
         "phones": performance.labels,
     }

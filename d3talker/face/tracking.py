@@ -3,8 +3,10 @@
 Unknown are rotation, translation and expression of each frame, and the person's face: identity
 coefficients and a small free offset of every point. Gauss-Newton on all frames at once: the
 temporal priors couple each frame with the two before and after it, so the normal equations are
-block-banded. It alternates with a linear solve for the face. The focal length cannot be observed
-in such clips and is given.
+block-banded. It alternates with a linear solve for the face. Frames whose landmarks then fit badly
+(trusted.py) are bridged like those without a face, and the rest is solved again.
+
+The focal length is the prior's: such clips hardly show it (docs/preprocessing.md).
 
 Inside, everything is scaled to a frame of REFERENCE_SIZE pixels, so that settings have one meaning.
 """
@@ -17,10 +19,13 @@ from scipy.linalg import solveh_banded
 from scipy.spatial.transform import Rotation
 
 from d3talker.face.alignment import similarity
+from d3talker.face.landmarks import bridge_gaps
 from d3talker.face.model import IRISES, LOWER_LIP, POINTS, RIGID, UPPER_LIP, FaceModel
-from d3talker.face.normal_equations import frame_equations, point_equations
+from d3talker.face.normal_equations import frame_equations, point_distances, point_equations
+from d3talker.face.trusted import trusted_frames
 
 REFERENCE_SIZE = 512
+FRAMES_AT_ONCE = 500  # whose faces are in memory
 POSE = 6  # unknowns of a frame's pose: rotation, then translation
 HEAD_TO_CAMERA = np.diag([1.0, -1.0, -1.0])  # rotation of a head that looks into the camera
 
@@ -35,6 +40,7 @@ class TrackSettings:
 
     focal: float = 1000.0  # px at REFERENCE_SIZE; a prior, it cannot be observed
     rounds: int = 8  # Gauss-Newton steps, each followed by a solve for the face
+    rounds_again: int = 3  # after frames have been excluded
     robust: float = 1.0  # px, residual beyond which a landmark loses influence (Charbonnier)
     rigid_weight: float = 4.0  # of bony points, against 1
     iris_weight: float = 0.3  # of the irises, which follow the gaze
@@ -53,7 +59,8 @@ class Track:
 
     focal px; R (T,3,3), t (T,3) m: X_camera = R X_head + t; shape (478,3) m, the person's face at
     rest; identity (I,); expression (T,E) relative to rest; reprojection_error (T,) px, mean over
-    points, NaN where no face was found; valid (T,) bool.
+    points, NaN where no face was found; valid (T,) bool: a face was found and its landmarks can be
+    trusted. The other frames are bridged.
     """
 
     focal: float
@@ -100,18 +107,17 @@ def track_face(
 ) -> Track:
     """Track landmarks `points` (T,478,3) px of a size x size frame; `valid` (T,) marks faces found.
 
-    Frames that are not valid are bridged by the temporal priors.
+    Frames that are not valid, or turn out not to be trusted, are bridged by the temporal priors.
     """
     scale = REFERENCE_SIZE / size
-    points = points.astype(np.float64) * scale
     model = model.astype(np.float64)
     problem = Problem(
         model=model,
-        target=points[..., :2] - REFERENCE_SIZE / 2,
+        target=points[..., :2] * np.float64(scale) - REFERENCE_SIZE / 2,
         weights=point_weights(settings) * valid[:, None],
         settings=settings,
     )
-    R, t = initial_pose(model.mean, points, settings.focal)
+    R, t = initial_pose(model.mean, points, size, settings.focal / scale)
     estimate = Estimate(
         R=R,
         t=t,
@@ -119,23 +125,43 @@ def track_face(
         identity=np.zeros(len(model.identity)),
         offset=np.zeros_like(model.mean),
     )
-    for _ in range(settings.rounds):
-        estimate = face_step(problem, frames_step(problem, estimate))
+    estimate = improve(problem, estimate, settings.rounds)
+    trusted = valid & trusted_frames(distances(problem, estimate), estimate.R, valid)
+    if (trusted != valid).any():
+        weights = problem.weights * trusted[:, None]
+        estimate = improve(replace(problem, weights=weights), estimate, settings.rounds_again)
 
-    shape = estimate.shape(model)
-    faces = shape + np.tensordot(estimate.expression, model.expression, 1)
-    projected = project(faces, estimate.R, estimate.t, settings.focal)
-    error = np.linalg.norm(projected - problem.target, axis=2).mean(1) / scale
-    rest = rest_expression(estimate.expression, points, valid, settings)
+    error = distances(problem, estimate).mean(1) / scale
+    rest = rest_expression(estimate.expression, points, trusted, settings)
     return Track(
         focal=settings.focal / scale,
         R=estimate.R,
         t=estimate.t,
-        shape=shape + np.tensordot(rest, model.expression, 1),
+        shape=estimate.shape(model) + np.tensordot(rest, model.expression, 1),
         identity=estimate.identity,
         expression=estimate.expression - rest,
         reprojection_error=np.where(valid, error, np.nan),
-        valid=valid,
+        valid=trusted,
+    )
+
+
+def improve(problem: Problem, estimate: Estimate, rounds: int) -> Estimate:
+    """The estimate after `rounds` steps for the frames, each followed by one for the face."""
+    for _ in range(rounds):
+        estimate = face_step(problem, frames_step(problem, estimate))
+    return estimate
+
+
+def distances(problem: Problem, estimate: Estimate) -> np.ndarray:
+    """Distance (T,478) float32 of the projected points from the landmarks, px of REFERENCE_SIZE."""
+    return point_distances(
+        estimate.shape(problem.model),
+        problem.model.expression,
+        estimate.R,
+        estimate.t,
+        estimate.expression,
+        problem.target,
+        problem.settings.focal,
     )
 
 
@@ -148,10 +174,13 @@ def point_weights(settings: TrackSettings) -> np.ndarray:
 
 
 def initial_pose(
-    mean: np.ndarray, points: np.ndarray, focal: float
+    mean: np.ndarray, points: np.ndarray, size: int, focal: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weak-perspective pose of each frame from 3-D landmarks: R (T,3,3), t (T,3)."""
-    observed = points[:, RIGID] - [REFERENCE_SIZE / 2, REFERENCE_SIZE / 2, 0]
+    """Weak-perspective pose R (T,3,3), t (T,3) of each frame from landmarks (T,478,3).
+
+    Landmarks and `focal` are in px of a size x size frame.
+    """
+    observed = points[:, RIGID] - np.array([size / 2, size / 2, 0])
     scale, to_head, _ = similarity(observed @ HEAD_TO_CAMERA, mean[RIGID])
     R = HEAD_TO_CAMERA @ to_head.transpose(0, 2, 1)
     depth = focal * scale
@@ -226,18 +255,21 @@ def second_difference_gradient(R: np.ndarray, t: np.ndarray, expression: np.ndar
 def solve_banded(hessian: np.ndarray, gradient: np.ndarray, smooth: np.ndarray) -> np.ndarray:
     """Solve (blocks `hessian` (T,D,D) + second-difference prior) x = `gradient` (T,D)."""
     frames, unknowns = gradient.shape
-    bands = np.zeros((2 * unknowns + 1, frames, unknowns))  # [i-j, j] of the lower triangle
+    # [j, i-j] of the lower triangle: LAPACK's own order, so that it need not copy.
+    bands = np.zeros((frames, unknowns, 2 * unknowns + 1))
     for below in range(unknowns):
         columns = np.arange(unknowns - below)
-        bands[below, :, columns] = hessian[:, columns + below, columns].T
-    bands[0] += 1e-9 * bands[0].max(axis=0)  # solvable even if too few frames show a face
+        bands[:, columns, below] = hessian[:, columns + below, columns]
+    bands[..., 0] += 1e-9 * bands[..., 0].max(axis=0)  # solvable even if too few show a face
     factors = (1, -2, 1)
     for i in range(3):
         for j in range(i + 1):
-            band = bands[(i - j) * unknowns]
-            band[j : j + max(frames - 2, 0)] += factors[i] * factors[j] * smooth
-    bands = bands.reshape(2 * unknowns + 1, -1)
-    solution = solveh_banded(bands, gradient.ravel(), lower=True, overwrite_ab=True)
+            band = bands[j : j + max(frames - 2, 0), :, (i - j) * unknowns]
+            band += factors[i] * factors[j] * smooth
+    bands = bands.reshape(-1, 2 * unknowns + 1).T
+    solution = solveh_banded(
+        bands, gradient.ravel(), lower=True, overwrite_ab=True, check_finite=False
+    )
     return solution.reshape(frames, unknowns)
 
 
@@ -274,14 +306,24 @@ def rest_expression(
 
 
 def head_points(model: FaceModel, track: Track, points: np.ndarray, size: int) -> np.ndarray:
-    """Observed landmarks (T,478,3) px brought to HEAD space (T,478,3) m: pose removed.
+    """Observed landmarks (T,478,3) px brought to HEAD space (T,478,3) float32 m: pose removed.
 
-    Each pixel is put back at the depth that the tracked face has there.
+    Each pixel is put back at the depth that the tracked face has there. Frames that are not valid
+    are interpolated.
     """
-    faces = track.shape + np.tensordot(track.expression, model.expression, 1)
-    depth = (faces @ track.R.transpose(0, 2, 1) + track.t[:, None])[..., 2:]
-    camera = np.concatenate([(points[..., :2] - size / 2) * depth / track.focal, depth], axis=2)
-    return (camera - track.t[:, None]) @ track.R
+    head = np.empty(points.shape, np.float32)
+    for start in range(0, len(points), FRAMES_AT_ONCE):
+        part = slice(start, start + FRAMES_AT_ONCE)
+        R, t = track.R[part], track.t[part, None]
+        depth = (tracked_faces(model, track, part) @ R.transpose(0, 2, 1) + t)[..., 2:]
+        ray = (points[part, :, :2] - size / 2) / track.focal
+        head[part] = (np.concatenate([ray * depth, depth], axis=2) - t) @ R
+    return bridge_gaps(head, track.valid)
+
+
+def tracked_faces(model: FaceModel, track: Track, frames: slice | np.ndarray) -> np.ndarray:
+    """The face (n,478,3) m in HEAD space that was tracked in some frames."""
+    return track.shape + np.tensordot(track.expression[frames], model.expression, 1)
 
 
 def mouth_opening(head: np.ndarray) -> np.ndarray:

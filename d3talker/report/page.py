@@ -38,6 +38,7 @@ class Person:
 
     ingest: Mapping  # ingest.json
     opening: np.ndarray  # (T,) mouth opening in the clip, NaN without a face
+    tracking: str  # address of the tracker's check picture, relative to the page
     runs: list[Run]
 
     def self_driven(self) -> list[Run]:

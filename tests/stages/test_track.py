@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip("numba")
 
-from d3talker.artifacts import load_arrays, save_arrays
+from d3talker.artifacts import load_arrays, load_image, save_arrays
 from d3talker.face.model import FaceModel
 from d3talker.face.tracking import HEAD_TO_CAMERA, project
+from d3talker.video import write_video
 
 ROOT = Path(__file__).parents[2]
 FACE_MODEL = ROOT / "resources" / "face_model.npz"
@@ -30,9 +31,10 @@ def write_landmarks(path: Path, valid: np.ndarray) -> None:
     save_arrays(path, {"size": SIZE}, points=points.astype(np.float32), valid=valid)
 
 
-def run_stage(tmp_path: Path) -> subprocess.CompletedProcess:
+def run_stage(tmp_path: Path, *more: str | Path) -> subprocess.CompletedProcess:
     command = [sys.executable, ROOT / "stages" / "track.py", "--face-model", FACE_MODEL]
     command += ["--landmarks", tmp_path / "landmarks.npz", "--out", tmp_path / "track.npz"]
+    command += more
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -70,3 +72,24 @@ def test_clip_without_faces_is_refused_with_its_name(tmp_path):
     assert result.returncode == 2
     assert "landmarks.npz" in result.stderr and "0 of 40" in result.stderr
     assert not (tmp_path / "track.npz").exists()
+
+
+def test_the_check_picture_shows_six_frames(tmp_path):
+    write_landmarks(tmp_path / "landmarks.npz", np.ones(FRAMES, bool))
+    write_video(tmp_path / "clip.mp4", np.full((FRAMES, SIZE, SIZE, 3), 90, np.uint8))
+    options = ("--video", tmp_path / "clip.mp4", "--out-picture", tmp_path / "track.png")
+    result = run_stage(tmp_path, *options)
+    assert result.returncode == 0, result.stderr
+    picture = load_image(tmp_path / "track.png").astype(int)
+    green = picture[..., 1] - picture[..., [0, 2]].max(-1) > 40
+    rows = np.array_split(green, 2)
+    assert all(tile.sum() > 400 for row in rows for tile in np.array_split(row, 3, axis=1))
+
+
+def test_a_clip_shorter_than_its_landmarks_is_refused_and_nothing_is_written(tmp_path):
+    write_landmarks(tmp_path / "landmarks.npz", np.ones(FRAMES, bool))
+    write_video(tmp_path / "clip.mp4", np.full((FRAMES - 9, SIZE, SIZE, 3), 90, np.uint8))
+    options = ("--video", tmp_path / "clip.mp4", "--out-picture", tmp_path / "track.png")
+    result = run_stage(tmp_path, *options)
+    assert result.returncode == 2 and "clip.mp4" in result.stderr
+    assert not (tmp_path / "track.npz").exists() and not (tmp_path / "track.png").exists()

@@ -1,5 +1,6 @@
 """The face model that the project ships."""
 
+import os
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from d3talker.artifacts import ArtifactError, save_arrays
 from d3talker.face import model as face
+from d3talker.face.landmarks import track_faces
 from d3talker.face.model import FaceModel
+from d3talker.face.reconstruction import reconstruction_error
 
 PATH = Path(__file__).parents[2] / "resources" / "face_model.npz"
 MODEL = FaceModel.load(PATH)
@@ -65,6 +68,32 @@ def test_mesh_is_closed_but_for_the_outline_and_wound_alike():
     corners = MODEL.mean[MODEL.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert (normals[:, 2] > 0).mean() > 0.98
+
+
+def test_what_the_bases_can_make_is_reconstructed_whatever_its_pose_and_scale():
+    rng = np.random.default_rng(0)
+    faces = MODEL.vertices(
+        rng.normal(size=len(MODEL.identity)), rng.normal(size=(20, len(MODEL.expression)))
+    )
+    turn = np.array([[0.8, 0, -0.6], [0, 1, 0], [0.6, 0, 0.8]])
+    seen = 700 * faces @ turn.T * [1, -1, -1] + [250, 260, 10]
+    assert reconstruction_error(MODEL, seen) < 2e-3
+    bent = seen + rng.normal(scale=0.02 * 700 * 0.09 / np.sqrt(8 / np.pi), size=seen.shape)
+    assert reconstruction_error(MODEL, bent) == pytest.approx(0.02, rel=0.1)
+
+
+def test_a_person_whom_the_model_never_saw_is_reconstructed():
+    data = os.environ.get("D3_DATA")
+    if not data:
+        pytest.skip("D3_DATA names no folder with real clips")
+    pytest.importorskip("mediapipe")
+    from d3talker.face.mediapipe_models import FaceMesh
+    from d3talker.video import iter_frames
+
+    clip = Path(data) / "videos" / "cnn2.mp4"
+    points, valid = track_faces(iter_frames(clip, 0, 250), FaceMesh(), face.POINTS)
+    assert valid.all()
+    assert reconstruction_error(MODEL, points[::5]) < 0.015
 
 
 def test_wrong_file_is_named(tmp_path):

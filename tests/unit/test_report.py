@@ -39,7 +39,7 @@ def make_run(drive="self", variant="d3talker", **values):
 def make_page(runs, refused=(), **ingest):
     clip = {"identity": "anna", "source": "Anna <1>.mp4", "seconds": 6.0, "size": 512, "fps": 25}
     clip |= {"test": [100, 150], "note": None, "warnings": []} | ingest
-    person = page.Person(clip, np.linspace(0, 0.2, 150), runs)
+    person = page.Person(clip, np.linspace(0, 0.2, 150), "anna/track.png", runs)
     return page.render([person], refused, CONFIG, {"git commit": "abc"})
 
 
@@ -47,10 +47,11 @@ def test_training_time_is_told_stage_by_stage():
     assert "fit_static 1.5, adapt_face 4.0" in make_page([make_run()])
 
 
-def test_videos_are_linked_and_everything_else_is_inside():
+def test_videos_and_the_check_picture_are_linked_and_everything_else_is_inside():
     html = make_page([make_run(), make_run("speech")])
     addresses = re.findall(r'(?:src|href)="([^"#][^"]*)"', html)
-    assert addresses == [f"anna/d3talker/10s/{drive}/video.mp4" for drive in ("self", "speech")]
+    videos = [f"anna/d3talker/10s/{drive}/video.mp4" for drive in ("self", "speech")]
+    assert addresses == ["anna/track.png", *videos]
     assert "http" not in html
 
 

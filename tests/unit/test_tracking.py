@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("numba")
 from scipy.spatial.transform import Rotation
 
-from d3talker.face.model import RIGID, FaceModel
+from benchmarks.tracking import compare, rotation_jitter
+from d3talker.face.model import LIPS_INNER, LIPS_OUTER, RIGID, FaceModel
 from d3talker.face.normal_equations import frame_equations, point_equations
 from d3talker.face.tracking import (
     HEAD_TO_CAMERA,
@@ -105,6 +106,38 @@ def test_tracked_pose_jitters_less_than_landmarks(clip):
         return np.linalg.norm(np.diff(pixels[before_gap], 2, axis=0), axis=2).mean()
 
     assert jitter(bone) < 0.5 * jitter(points[:, RIGID, :2])
+
+
+def test_rotations_jitter_less_than_half_of_pnp_and_points_fit_as_well(clip):
+    _, points, _, track = clip
+    ours, *others = compare(MODEL, track, points, 512)
+    assert ours.jitter < 0.5 * min(row.jitter for row in others)
+    assert ours.error < 1.1 * min(row.error for row in others)
+
+
+def test_jitter_counts_changes_of_speed_only():
+    steady = Rotation.from_rotvec(np.outer(np.arange(10), [0, 0.1, 0])).as_matrix()
+    every = np.ones(10, bool)
+    assert rotation_jitter(steady, every) == pytest.approx(0, abs=1e-6)
+    steady[5] = steady[4]
+    assert rotation_jitter(steady, every) > 1
+    assert rotation_jitter(steady, np.arange(10) != 5) == pytest.approx(0, abs=1e-6)
+
+
+def test_frames_whose_mouth_is_covered_are_excluded_and_bridged_and_none_is_shifted(clip):
+    _, points, valid, track = clip
+    covered = slice(20, 28)
+    lips = np.r_[LIPS_INNER, LIPS_OUTER]
+    bent = points.copy()
+    bent[covered, lips, :2] += np.random.default_rng(1).normal(scale=8, size=(8, len(lips), 2))
+    again = track_face(MODEL, bent, valid, 512)
+    assert np.flatnonzero(~again.valid).tolist() == [*range(20, 28), *range(60, 70)]
+    assert np.isfinite(again.reprojection_error[covered]).all()
+    assert degrees_between(again.R, track.R).max() < 1
+    mouth = mouth_opening(head_points(MODEL, again, bent, 512))
+    usual = mouth_opening(head_points(MODEL, track, points, 512))
+    assert mouth[covered].max() < 1.2 * usual.max()
+    assert np.corrcoef(mouth[again.valid], usual[again.valid])[0, 1] > 0.99
 
 
 def test_lip_gap_is_measured_in_metres_without_the_pose(clip):

@@ -108,8 +108,10 @@ rule track:
     input:
         landmarks="<results>/{id}/landmarks.npz",
         face_model=FACE_MODEL,
+        video="<results>/{id}/video.mp4",  # for the picture only
     output:
-        "<results>/{id}/track.npz",
+        track="<results>/{id}/track.npz",
+        picture="<results>/{id}/track.png",
     log:
         "<logs>/{id}/track.log",
     benchmark:
@@ -124,7 +126,8 @@ rule track:
     message:
         "{wildcards.id}: track head pose and expression"
     shell:
-        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.stage} {params.files} --out {output.track:q} --out-picture {output.picture:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule speech:

@@ -46,6 +46,7 @@ rule report:
             *of_avatars("avatar.curves.csv"),
             *of_avatars("refiner.curves.csv"),
             *expand("<results>/{id}/landmarks.npz", id=CAST.targets),
+            *expand("<results>/{id}/track.png", id=CAST.targets),
         ],
     output:
         "<results>/report.html",

@@ -69,7 +69,7 @@ def main() -> None:
         )
         return [speaking.correlation(mouth, level) for mouth in mouths]
 
-    chosen = select.select(args.video, seen, args.person, hear, options)
+    chosen = select.select(args.video, seen, info.duration, args.person, hear, options)
     try:
         write(args, info, seen, chosen, options)
     except BaseException:

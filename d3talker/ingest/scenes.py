@@ -12,7 +12,7 @@ from d3talker.video.io import FPS
 
 FLASH = 4  # frames; what comes back within so many is a flash or a glitch and no cut:
 LASTING = 0.5  # share of a change that must be left then
-AROUND = 12  # frames on each side in which a cut must stand out
+AROUND = 12  # frames that move, on each side, in which a cut must stand out
 OTHER_PEAKS = 3  # strong changes that may stand beside it there, such as other cuts
 SHORT_BLACK = 5  # frames; fewer black ones inside a scene are a glitch
 
@@ -46,12 +46,22 @@ def discontinuities(thumbnails: np.ndarray, settings: IngestSettings) -> dict[in
     later = _difference(thumbnails, before, np.minimum(after + FLASH, frames - 1))
     earlier = _difference(thumbnails, np.maximum(before - FLASH, 0), after)
     lasts = np.minimum(later, earlier) >= LASTING * near
-    padded = np.pad(near, AROUND)
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1)
-    usual = np.partition(around, -1 - OTHER_PEAKS, axis=1)[:, -1 - OTHER_PEAKS]
-    stands_out = near >= settings.cut_ratio * usual
+    stands_out = near >= settings.cut_ratio * _usual(near)
     found = np.flatnonzero(lasts & stands_out & (near >= settings.jump_above))
     return {int(after[i]): float(near[i]) for i in found}
+
+
+def _usual(changes: np.ndarray) -> np.ndarray:
+    """What changes (n,) usually are around each of them: the strongest but for a few.
+
+    Frames that repeat the last one, as in a video of few frames per second, are passed over.
+    """
+    moving = np.flatnonzero(changes > 0)
+    padded = np.pad(changes[moving], AROUND)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1)
+    usual = np.zeros(len(changes))
+    usual[moving] = np.partition(around, -1 - OTHER_PEAKS, axis=1)[:, -1 - OTHER_PEAKS]
+    return usual
 
 
 def _difference(thumbnails: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ from d3talker.ingest.settings import AUTO, IngestSettings
 from d3talker.ingest.survey import Survey
 from d3talker.video.io import FPS
 
+MOVING = 95  # percentile of the face's changes; most are 0 in a video of few frames per second
+
 # Correlations of people's mouths with the sound of a span.
 Hear = Callable[[Span, Sequence[Person]], Sequence[float]]
 
@@ -32,11 +34,17 @@ class Selection:
 
 
 def select(
-    path: str | Path, seen: Survey, wanted: str, hear: Hear, settings: IngestSettings
+    path: str | Path,
+    seen: Survey,
+    duration: float,
+    wanted: str,
+    hear: Hear,
+    settings: IngestSettings,
 ) -> Selection:
     """The longest usable stretch of the video at `path`, and the person in it.
 
-    wanted: auto, largest, left, right or a number. Raises InputError if there is no such stretch;
+    duration: s that the file says it lasts; 0 unknown. wanted: auto, largest, left, right or a
+    number. Raises InputError if there is no such stretch;
     the reason is that of the longest.
     """
     found, jumps = scenes(seen, settings)
@@ -44,7 +52,7 @@ def select(
     for scene in found:
         visible = [s for s in seen.samples(scene.first, scene.stop) if len(seen.faces[s])]
         spans += stretches(scene, seen, visible, settings)
-    problem = _why_none(spans, found, seen, settings)
+    problem = _why_none(spans, found, seen, duration, settings)
     for span in sorted(spans, key=lambda span: -span.length):
         if span.length < settings.min_seconds * FPS:
             break
@@ -59,14 +67,18 @@ def select(
 
 
 def _why_none(
-    spans: Sequence[Span], found: Sequence[Span], seen: Survey, settings: IngestSettings
+    spans: Sequence[Span],
+    found: Sequence[Span],
+    seen: Survey,
+    duration: float,
+    settings: IngestSettings,
 ) -> str | None:
     """Why no span is long enough; None if one is."""
     longest = max(spans, key=lambda span: span.length, default=Span(0, 0))
     if longest.length >= settings.min_seconds * FPS:
         return None
     if seen.frames < settings.min_seconds * FPS:
-        return too_short(seen.frames / FPS, settings)
+        return too_short(seen.frames / FPS, settings, promised=duration)
     faces = sum(len(boxes) > 0 for boxes in seen.faces)
     if faces < settings.min_found * len(seen.faces):
         return _few_faces(faces, len(seen.faces))
@@ -84,10 +96,13 @@ def _few_faces(faces: int, looks: int) -> str:
     )
 
 
-def too_short(seconds: float, settings: IngestSettings) -> str:
-    """Message for a clip that lasts only `seconds`."""
+def too_short(seconds: float, settings: IngestSettings, promised: float = 0.0) -> str:
+    """Message for a clip that lasts only `seconds`, although the file says `promised`."""
+    lost = ""
+    if promised - seconds > settings.missing_picture:
+        lost = f" of the {promised:.1f} s that the file promises (cut off? then copy it again)"
     return (
-        f"lasts {seconds:.2f} s; at least {settings.min_seconds:g} s are needed "
+        f"lasts {seconds:.2f} s{lost}; at least {settings.min_seconds:g} s are needed "
         "(22 s or more for 10 s of training and the 12 s test of the paper)"
     )
 
@@ -99,7 +114,7 @@ def _choose(
     samples = seen.samples(span.first, span.stop)
     faces = [seen.faces[s] for s in samples]
     changes = seen.changes[samples.start : samples.stop]
-    if np.isfinite(changes).any() and np.nanmedian(changes) < settings.still_below:
+    if np.isfinite(changes).any() and np.nanpercentile(changes, MOVING) < settings.still_below:
         raise InputError("shows a still picture; give a video in which the person moves and speaks")
     if wanted == AUTO and not people.has_rivals(faces, settings):
         person = people.largest_faces(samples, faces)

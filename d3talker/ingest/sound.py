@@ -49,7 +49,7 @@ def clip_sound(
     cut, what is missing is silence.
     """
     start = round((info.video_start - info.audio_start) * io.SAMPLE_RATE)
-    blocks = io.pipe_audio(path, settings.max_seconds)
+    blocks = io.pipe_audio(path, settings.max_seconds, info.audio_channels)
     return cut_sound(blocks, start + first * SAMPLES_PER_FRAME, frames * SAMPLES_PER_FRAME)
 
 

@@ -7,6 +7,7 @@ UNKNOWN = "unknown"
 HDR_TRANSFERS = {"smpte2084", "arib-std-b67"}  # PQ and HLG
 WIDE_PRIMARIES = {"bt2020", "smpte431", "smpte432"}  # BT.2020, and P3 of cinemas and phones
 REFERENCE_WHITE = 203  # cd/m2 of white paper in HDR (ITU-R BT.2408); it becomes SDR's white
+KNEE = 0.7  # of reference white: what is darker keeps its look, what is brighter is rolled off
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def read_colour(log: str) -> Colour:
 def to_sdr(node, colour: Colour):
     """Filters that turn a video node of even size into BT.709 SDR where it is something else.
 
-    HDR is tone-mapped: everything up to reference white keeps its look, highlights are rolled off
-    (mobius). A picture that is SDR, of ordinary primaries and video range is left as it is.
+    HDR is tone-mapped: skin keeps its look, highlights are rolled off (mobius). A picture that is
+    SDR, of ordinary primaries and video range is left as it is.
     """
     if colour.wide:
         given = {
@@ -62,7 +63,7 @@ def to_sdr(node, colour: Colour):
         node = node.filter("zscale", transfer="linear", npl=REFERENCE_WHITE, **known)
         node = node.filter("format", "gbrpf32le").filter("zscale", primaries="bt709")
         if colour.hdr:
-            node = node.filter("tonemap", "mobius", desat=0)
+            node = node.filter("tonemap", "mobius", param=KNEE, desat=0)
         node = node.filter("zscale", transfer="bt709", matrix="bt709", range="tv")
         return node.filter("format", "yuv420p")
     if colour.full_range:

@@ -26,6 +26,7 @@ from d3talker.video.colour import Colour, read_colour
 FPS = 25
 SAMPLE_RATE = 16000  # Hz
 PROBE_TIME_BASE = 90000  # ticks per second used to read start times
+CENTRED = ("3.0", "3.1", "5.", "6.0", "6.1", "7.")  # ffmpeg's layouts of front and centre channels
 ERROR_LINES = 4  # of ffmpeg's stderr, in an error message
 # Without these swscale repeats chroma samples and rounds down: about one grey level too dark.
 EXACT_COLOUR = "bicubic+accurate_rnd+full_chroma_int"
@@ -120,8 +121,10 @@ def probe(path: str | Path) -> VideoInfo:
     try:
         video = _first_packet(path, "0:V:0")
     except FfmpegError as error:
+        cut_off = "moov atom not found" in error.log  # an MP4's index, which may come last
+        remedy = "it was cut off, so copy it again" if cut_off else "convert it to MP4"
         raise InputError(
-            f"{path}: not a video that ffmpeg can read ({error.reason}); convert it to MP4"
+            f"{path}: not a video that ffmpeg can read ({error.reason}); {remedy}"
         ) from error
     if video is None:
         raise InputError(f"{path}: has no video stream; give a file with a picture and sound")
@@ -287,15 +290,19 @@ def _feed(node, frames: Iterable[np.ndarray], path: str | Path) -> None:
             raise FfmpegError(path, log)
 
 
-def pipe_audio(path: str | Path, seconds: float | None = None) -> Iterator[np.ndarray]:
+def pipe_audio(
+    path: str | Path, seconds: float | None = None, channels: str = ""
+) -> Iterator[np.ndarray]:
     """Yield the sound of any file: blocks (n,) int16 of 1 s, 16 kHz mono, from its first sample on.
 
-    seconds: of the file, from its start; None for all. Channels are averaged; gaps in the file's
-    time stamps are filled with silence.
+    seconds: of the file, from its start; None for all. channels: the layout that `probe` found.
+    Channels are averaged, but of a layout with a centre, where speech is, the centre keeps its
+    level. Gaps in the file's time stamps are filled with silence.
     """
     _require_content(path)
     sound = input_of(path, **({} if seconds is None else {"t": seconds}))["a:0"]
-    sound = sound.filter("aresample", SAMPLE_RATE, **{"async": 1})
+    mix = {"out_chlayout": "mono", "rematrix_maxval": 8} if channels.startswith(CENTRED) else {}
+    sound = sound.filter("aresample", SAMPLE_RATE, **{"async": 1}, **mix)
     node = sound.output("pipe:", format="s16le", acodec="pcm_s16le", ac=1)
     for data in pipe_bytes(node, 2 * SAMPLE_RATE, path):
         yield np.frombuffer(data, np.int16)

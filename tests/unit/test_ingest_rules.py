@@ -141,7 +141,7 @@ def test_the_longest_scene_with_a_face_is_kept_and_said():
     thumbnails = np.concatenate([views(20, frames=150), views(90, frames=400), views(140)])
     none, face = boxes(), boxes([100, 100, 80, 100])
     seen = survey_of(thumbnails, [face] * 30 + [none] * 20 + [face] * 60 + [face] * 6)
-    chosen = select.select("x.mp4", seen, AUTO, never_heard, SETTINGS)
+    chosen = select.select("x.mp4", seen, 0.0, AUTO, never_heard, SETTINGS)
     assert chosen.span == Span(250, 550)
     (warning,) = select.warnings_about(chosen, seen, 23.2, SETTINGS)
     assert (
@@ -153,9 +153,9 @@ def test_short_gaps_are_bridged_and_long_ones_end_the_clip():
     thumbnails = views(60, frames=600)
     none, face = boxes(), boxes([100, 100, 80, 100])
     short = survey_of(thumbnails, [none] * 8 + [face] * 50 + [none] * 8 + [face] * 54)
-    assert select.select("x", short, AUTO, never_heard, SETTINGS).span == Span(0, 600)
+    assert select.select("x", short, 0.0, AUTO, never_heard, SETTINGS).span == Span(0, 600)
     long = survey_of(thumbnails, [face] * 40 + [none] * 12 + [face] * 68)
-    assert select.select("x", long, AUTO, never_heard, SETTINGS).span == Span(260, 600)
+    assert select.select("x", long, 0.0, AUTO, never_heard, SETTINGS).span == Span(260, 600)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_short_gaps_are_bridged_and_long_ones_end_the_clip():
 def test_what_cannot_be_used_is_said_why(thumbnails, faces, changes, words):
     seen = survey_of(thumbnails, faces, changes)
     with pytest.raises(InputError, match=words):
-        select.select("x.mp4", seen, AUTO, never_heard, SETTINGS)
+        select.select("x.mp4", seen, 0.0, AUTO, never_heard, SETTINGS)
 
 
 def test_people_are_followed_through_gaps_and_crossings_of_others():

@@ -96,7 +96,9 @@ def write(args, info: io.VideoInfo, seen, chosen: select.Selection, options) -> 
         print(f"warning: {cli.one_line(args.video)}: {warning}", file=sys.stderr)
     facts = describe.describe(args.identity, args.video, info, crop, span.length, args.size)
     facts |= describe.selected(chosen, seen)
-    facts |= {"quality": asdict(picture) | asdict(heard), "warnings": warnings}
+    measured = asdict(picture) | asdict(heard)
+    rounded = {key: value if value is None else round(value, 3) for key, value in measured.items()}
+    facts |= {"quality": rounded, "warnings": warnings}
     save_json(args.out_json, facts)
 
 

@@ -17,7 +17,14 @@ def main() -> None:
     parser.add_argument("--audio", required=True, help="any sound (or video) that ffmpeg reads")
     parser.add_argument("--out", required=True, help="wav, cut to a multiple of 640 samples")
     args = parser.parse_args()
-    samples = load_any_audio(args.audio, IngestSettings())
+    settings = IngestSettings()
+    samples = load_any_audio(args.audio, settings)
+    if len(samples) / io.SAMPLE_RATE > settings.max_seconds - 1:
+        print(
+            f"warning: {cli.one_line(args.audio)}: only the first {settings.max_seconds:g} s of a "
+            "sound are used",
+            file=sys.stderr,
+        )
     io.write_wav(args.out, samples)
 
 

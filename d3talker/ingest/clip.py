@@ -46,7 +46,14 @@ def choose_crop(faces: np.ndarray, width: int, height: int, settings: IngestSett
     return Crop(int(x) // 2 * 2, int(y) // 2 * 2, side)
 
 
-def cropped(source: str | Path, info: io.VideoInfo, crop: Crop, size: int, span: Span, settings):
+def cropped(
+    source: str | Path,
+    info: io.VideoInfo,
+    crop: Crop,
+    size: int,
+    span: Span,
+    settings: IngestSettings,
+):
     """ffmpeg-python node of the clip: `span` of the video at 25 fps, cut and scaled to size x size.
 
     The picture stays in its own YUV where that is 8-bit SDR of video range, so that nothing is

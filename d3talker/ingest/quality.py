@@ -24,10 +24,10 @@ class PictureQuality:
     face_seen: float  # share of the sampled frames that show it
     head_speed: float  # face heights per s, exceeded in a tenth of the time
     head_range: float  # face heights between the outermost places of its centre
-    blur: float  # of the face in the clip, 0 sharp to 1 (Crete et al. 2007), median
+    blur: float | None  # of the face in the clip, 0 sharp to 1 (Crete et al. 2007), median
 
 
-def picture(person: Person, looks: int, step: int, blur: float) -> PictureQuality:
+def picture(person: Person, looks: int, step: int, blur: float | None) -> PictureQuality:
     """Measure how `person`, seen in some of `looks` samples `step` frames apart, moves."""
     centres = person.boxes[:, :2] + person.boxes[:, 2:] / 2
     near = np.diff(person.samples) == 1
@@ -45,10 +45,11 @@ def picture(person: Person, looks: int, step: int, blur: float) -> PictureQualit
 
 def blur_of_face(
     looks: Iterable[np.ndarray], person: Person, step: int, span: Span, crop: Crop, size: int
-) -> float:
+) -> float | None:
     """Median blur of the face in grey frames (size,size) of the clip, LOOK_STEP frames apart.
 
-    Uses up `looks`. The face is where the nearest sample showed it.
+    None for a face too small to be measured. Uses up `looks`. The face is where the nearest sample
+    showed it.
     """
     scale = size / crop.side
     blurs = []
@@ -60,7 +61,7 @@ def blur_of_face(
         face = image[max(y, 0) : y + height, max(x, 0) : x + width]
         if min(face.shape) >= SMALLEST:
             blurs.append(float(blur_effect(face)))
-    return float(np.median(blurs)) if blurs else float("nan")
+    return float(np.median(blurs)) if blurs else None
 
 
 def warnings_about(
@@ -74,8 +75,9 @@ def warnings_about(
             "soft",
         ),
         (
-            face.blur > settings.blurred_above,
-            f"the face is blurred ({face.blur:.2f} on a scale from 0 to 1); the avatar will be too",
+            (face.blur or 0.0) > settings.blurred_above,
+            f"the face is blurred ({face.blur or 0:.2f} on a scale from 0 to 1), so the avatar "
+            "will be",
         ),
         (
             face.head_speed > settings.fast_above,

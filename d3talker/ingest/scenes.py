@@ -14,6 +14,7 @@ FLASH = 4  # frames; what comes back within so many is a flash or a glitch and n
 LASTING = 0.5  # share of a change that must be left then
 AROUND = 12  # frames that move, on each side, in which a cut must stand out
 OTHER_PEAKS = 3  # strong changes that may stand beside it there, such as other cuts
+BLOCK = 1000  # thumbnails compared at a time, to save memory
 SHORT_BLACK = 5  # frames; fewer black ones inside a scene are a glitch
 
 
@@ -66,8 +67,11 @@ def _usual(changes: np.ndarray) -> np.ndarray:
 
 def _difference(thumbnails: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Mean absolute difference of the thumbnails a and b, index arrays (n,): (n,) float."""
-    first, second = thumbnails[a], thumbnails[b]
-    return (np.maximum(first, second) - np.minimum(first, second)).mean((1, 2))
+    found = [np.empty(0)]
+    for start in range(0, len(a), BLOCK):
+        first, second = (thumbnails[index[start : start + BLOCK]] for index in (a, b))
+        found.append((np.maximum(first, second) - np.minimum(first, second)).mean((1, 2)))
+    return np.concatenate(found)
 
 
 def black_spans(thumbnails: np.ndarray, settings: IngestSettings) -> list[Span]:

@@ -133,7 +133,10 @@ def _choose(
         stretches(span, seen, person.samples.tolist(), settings), key=lambda part: part.length
     )
     if kept.length < settings.min_seconds * FPS:
-        raise InputError(f"person {index + 1} is seen only from {kept.seconds()}")
+        raise InputError(
+            f"person {index + 1} from the left is seen only from {kept.seconds()}; at least "
+            f"{settings.min_seconds:g} s are needed, so name another (--person) or give more video"
+        )
     inside = seen.samples(kept.first, kept.stop)
     chosen = (person.samples >= inside.start) & (person.samples < inside.stop)
     if chosen.sum() < settings.min_found * len(inside):
@@ -161,7 +164,7 @@ def warnings_about(
             f"{len(chosen.people)} people are seen; taken is number {chosen.number} from the left "
             f"({chosen.reason}); --person (`person` in the configuration) names another"
         )
-    if duration > settings.max_seconds:
+    if duration > settings.max_seconds + 1:
         warnings.append(
             f"lasts {duration:.0f} s; only its first {settings.max_seconds:g} s are looked at "
             "(max_seconds)"

@@ -43,8 +43,8 @@ class IngestSettings:
 
     # What is warned of
     soft_below: float = 160.0  # px; a lower face is enlarged and looks soft
-    blurred_above: float = 0.5  # blur (0 to 1, Crete et al. 2007) of the face in the clip
-    fast_above: float = 1.5  # face heights per s that the head moves in its fastest tenth
+    blurred_above: float = 0.65  # blur (0 to 1, Crete et al. 2007) of the face in the clip
+    fast_above: float = 1.0  # face heights per s that the head moves in its fastest tenth
     seen_below: float = 0.95  # share of the frames with a face
     silent_below: float = -60.0  # dB of full scale, the whole sound
     quiet_below: float = -40.0  # dB of full scale, speech

@@ -106,7 +106,7 @@ def test_quality_is_measured_and_what_is_poor_is_warned_of(tmp_path):
     good = ingest_ok(write_clip(tmp_path / "good.mp4"), tmp_path / "a")
     noisy = "aevalsrc=0.003*random(0):d=4.4:s=8000"
     ffmpeg("-i", tmp_path / "good.mp4", "-f", "lavfi", "-i", noisy, "-map", "0:v", "-map", "1:a",
-           "-vf", "gblur=6", "-c:a", "pcm_s16le", tmp_path / "poor.mkv")  # fmt: skip
+           "-vf", "gblur=9", "-c:a", "pcm_s16le", tmp_path / "poor.mkv")  # fmt: skip
     poor = ingest_ok(tmp_path / "poor.mkv", tmp_path / "b")
     assert good["quality"]["face_height"] == pytest.approx(poor["quality"]["face_height"], rel=0.1)
     assert good["quality"]["face_seen"] == 1

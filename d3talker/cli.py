@@ -22,8 +22,15 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except (InputError, ArtifactError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def one_line(text: object) -> str:
+    """`text` on one line of plain characters, as logs are read: a file's name may have any."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in str(text)
+    )
 
 
 def progress(items: Iterable, total: int, desc: str) -> Iterator:

@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import json
 import re
+import shlex
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
@@ -104,13 +106,24 @@ def refusal_file(results: str | Path, name: str) -> Path:
     return Path(results) / name / "refused.json"
 
 
-def refusal(results: str | Path, name: str, video: Path) -> dict | None:
-    """The refusal of exactly this `video`, or None if it was not refused or has changed since."""
+def ingest_options(config: dict, name: str) -> str:
+    """Options of the stage ingest that `config` gives for the video called `name`."""
+    wanted = {safe_name(key): value for key, value in config["person"].items()}
+    settings = json.dumps(config["ingest"], sort_keys=True)
+    return shlex.join(["--person", str(wanted.get(name, "auto")), "--settings", settings])
+
+
+def refusal(results: str | Path, name: str, video: Path, options: str) -> dict | None:
+    """The refusal of exactly this `video`, read with these options of ingest.
+
+    None if it was not refused, or the video or the options have changed since.
+    """
     try:
         record = json.loads(refusal_file(results, name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return record if record["file"] == fingerprint(video) else None
+    same = record["file"] == fingerprint(video) and record.get("options") == options
+    return record if same else None
 
 
 def fingerprint(path: str | Path) -> list[int]:
@@ -157,7 +170,11 @@ def gather(config: dict) -> Cast:
     require_distinct(targets, others, sounds)
 
     everybody = targets | others
-    records = {name: refusal(config["results"], name, video) for name, video in everybody.items()}
+    _require_known(config["person"], list(everybody))
+    records = {
+        name: refusal(config["results"], name, video, ingest_options(config, name))
+        for name, video in everybody.items()
+    }
     refused = {name: record for name, record in records.items() if record}
     usable = choose(list(others), None, set(refused))
     if not usable:
@@ -175,6 +192,12 @@ def gather(config: dict) -> Cast:
         motion_teachers=choose(list(others), pretrain.get("motion_identities"), set(refused)),
         refused=refused,
     )
+
+
+def _require_known(names: Iterable[str], found: list[str]) -> None:
+    missing = [name for name in names if safe_name(name) not in found]
+    if missing:
+        raise NameProblem(f"person: no video of {', '.join(missing)}; there are {', '.join(found)}")
 
 
 def _folder(path: str, what: str) -> Path:

@@ -21,10 +21,12 @@ import numpy as np
 
 from d3talker.artifacts import atomic
 from d3talker.cli import InputError
+from d3talker.video.colour import Colour, read_colour
 
 FPS = 25
 SAMPLE_RATE = 16000  # Hz
 PROBE_TIME_BASE = 90000  # ticks per second used to read start times
+CENTRED = ("3.0", "3.1", "5.", "6.0", "6.1", "7.")  # ffmpeg's layouts of front and centre channels
 ERROR_LINES = 4  # of ffmpeg's stderr, in an error message
 # Without these swscale repeats chroma samples and rounds down: about one grey level too dark.
 EXACT_COLOUR = "bicubic+accurate_rnd+full_chroma_int"
@@ -41,6 +43,9 @@ class VideoInfo:
     has_audio: bool
     video_start: float  # time stamp of the first frame, s
     audio_start: float  # time stamp of the first sample, s; 0 without audio
+    audio_rate: int  # Hz; 0 without audio
+    audio_channels: str  # "mono", "stereo", "5.1" ...; empty without audio
+    colour: Colour
 
 
 class FfmpegError(InputError):
@@ -83,11 +88,13 @@ def _first_packet(path: str | Path, stream: str) -> tuple[dict[str, str], float,
     """Decode the first frame of one stream: (header fields, its time stamp in s, ffmpeg's log).
 
     None when the file has no such stream. Decoding makes ffmpeg apply rotation and edit lists,
-    so the size and the time are those of the picture and sound that come out.
+    so the size and the time are those of the picture and sound that come out. `showinfo` makes
+    the log tell the colours of a picture.
     """
     node = input_of(path).output(
         "pipe:",
         **{"map": stream, "frames": 1, "fps_mode": "passthrough"},
+        **({"vf": "showinfo"} if ":V" in stream else {}),
         enc_time_base=f"1:{PROBE_TIME_BASE}",
         format="framecrc",
     )
@@ -114,22 +121,28 @@ def probe(path: str | Path) -> VideoInfo:
     try:
         video = _first_packet(path, "0:V:0")
     except FfmpegError as error:
+        cut_off = "moov atom not found" in error.log  # an MP4's index, which may come last
+        remedy = "it was cut off, so copy it again" if cut_off else "convert it to MP4"
         raise InputError(
-            f"{path}: not a video that ffmpeg can read ({error.reason}); convert it to MP4"
+            f"{path}: not a video that ffmpeg can read ({error.reason}); {remedy}"
         ) from error
     if video is None:
         raise InputError(f"{path}: has no video stream; give a file with a picture and sound")
     header, start, log = video
     width, height = (int(n) for n in header["dimensions"].split("x"))
     audio = _first_packet(path, "0:a:0")
+    sound = audio[0] if audio else {}
     return VideoInfo(
         width=round(width * _pixel_aspect(header)),
         height=height,
-        fps=_number(r"Video: .*?([\d.]+) fps", log),
+        fps=_number(r"^ +Stream #0.*? Video: .*?([\d.]+) fps", log),
         duration=_seconds(log),
         has_audio=audio is not None,
         video_start=start,
         audio_start=audio[1] if audio else 0.0,
+        audio_rate=int(sound.get("sample_rate", 0)),
+        audio_channels=sound.get("channel_layout_name", ""),
+        colour=read_colour(log),
     )
 
 
@@ -148,12 +161,12 @@ def _pixel_aspect(header: dict[str, str]) -> float:
 
 
 def _number(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
+    found = re.search(pattern, text, re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
 def _seconds(log: str) -> float:
-    found = re.search(r"Duration: (\d+):(\d+):([\d.]+)", log)
+    found = re.search(r"^ +Duration: (\d+):(\d+):([\d.]+)", log, re.MULTILINE)
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else 0.0
 
 
@@ -163,23 +176,18 @@ def square_pixels(node, info: VideoInfo):
     return scaled.filter("setsar", 1)
 
 
-def pipe_frames(node, width: int, height: int, path: str | Path) -> Iterator[np.ndarray]:
-    """Yield the RGB frames (height,width,3) uint8 that an ffmpeg-python video node makes."""
-    node = node.output(
-        "pipe:",
-        format="rawvideo",
-        pix_fmt="rgb24",
-        fps_mode="passthrough",
-        sws_flags=EXACT_COLOUR,
-    )
-    size = width * height * 3
+def pipe_bytes(node, size: int, path: str | Path) -> Iterator[bytes]:
+    """Yield what an ffmpeg-python output node writes to its pipe, `size` bytes at a time.
+
+    The last block may be shorter. Stopping early ends ffmpeg.
+    """
     with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
             command(node), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
         )
         try:
-            while len(data := process.stdout.read(size)) == size:
-                yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
+            while data := process.stdout.read(size):
+                yield data
             log = _log_of(process, stderr)
             if process.returncode != 0:
                 raise FfmpegError(path, log)
@@ -187,6 +195,25 @@ def pipe_frames(node, width: int, height: int, path: str | Path) -> Iterator[np.
             process.kill()
             process.stdout.close()
             process.wait()
+
+
+def raw_frames(node, pixel_format: str):
+    """Output node that writes the frames of a video node to ffmpeg's pipe, each of them once."""
+    return node.output(
+        "pipe:",
+        format="rawvideo",
+        pix_fmt=pixel_format,
+        fps_mode="passthrough",
+        sws_flags=EXACT_COLOUR,
+    )
+
+
+def pipe_frames(node, width: int, height: int, path: str | Path) -> Iterator[np.ndarray]:
+    """Yield the RGB frames (height,width,3) uint8 that an ffmpeg-python video node makes."""
+    size = width * height * 3
+    for data in pipe_bytes(raw_frames(node, "rgb24"), size, path):
+        if len(data) == size:
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
 def iter_frames(path: str | Path, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
@@ -263,15 +290,27 @@ def _feed(node, frames: Iterable[np.ndarray], path: str | Path) -> None:
             raise FfmpegError(path, log)
 
 
-def decode_audio(path: str | Path) -> np.ndarray:
-    """Sound of any file: (n,) int16, 16 kHz mono, from its own first sample on.
+def pipe_audio(
+    path: str | Path, seconds: float | None = None, channels: str = ""
+) -> Iterator[np.ndarray]:
+    """Yield the sound of any file: blocks (n,) int16 of 1 s, 16 kHz mono, from its first sample on.
 
-    Channels are averaged; gaps in the file's time stamps are filled with silence.
+    seconds: of the file, from its start; None for all. channels: the layout that `probe` found.
+    Channels are averaged, but of a layout with a centre, where speech is, the centre keeps its
+    level. Gaps in the file's time stamps are filled with silence.
     """
     _require_content(path)
-    sound = input_of(path)["a:0"].filter("aresample", SAMPLE_RATE, **{"async": 1})
+    sound = input_of(path, **({} if seconds is None else {"t": seconds}))["a:0"]
+    mix = {"out_chlayout": "mono", "rematrix_maxval": 8} if channels.startswith(CENTRED) else {}
+    sound = sound.filter("aresample", SAMPLE_RATE, **{"async": 1}, **mix)
     node = sound.output("pipe:", format="s16le", acodec="pcm_s16le", ac=1)
-    return np.frombuffer(run_ffmpeg(node, path)[0], np.int16)
+    for data in pipe_bytes(node, 2 * SAMPLE_RATE, path):
+        yield np.frombuffer(data, np.int16)
+
+
+def decode_audio(path: str | Path, seconds: float | None = None) -> np.ndarray:
+    """All that `pipe_audio` yields, (n,) int16."""
+    return np.concatenate([np.empty(0, np.int16), *pipe_audio(path, seconds)])
 
 
 def read_wav(path: str | Path) -> tuple[np.ndarray, int]:
@@ -288,12 +327,19 @@ def read_wav(path: str | Path) -> tuple[np.ndarray, int]:
     return (samples.reshape(-1, channels).mean(1) / 32768).astype(np.float32), rate
 
 
-def write_wav(path: str | Path, samples: np.ndarray, rate: int = SAMPLE_RATE) -> None:
-    """Write mono sound (n,), int16 or float in [-1,1], as a 16-bit wav of `rate` Hz."""
-    if samples.dtype != np.int16:
-        samples = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
+def write_wav(
+    path: str | Path, samples: np.ndarray | Iterable[np.ndarray], rate: int = SAMPLE_RATE
+) -> None:
+    """Write mono sound (n,), int16 or float in [-1,1], as a 16-bit wav of `rate` Hz.
+
+    `samples` may be an iterator of blocks, so that a long sound is never in memory at once.
+    """
+    blocks = [samples] if isinstance(samples, np.ndarray) else samples
     with atomic(path) as part, wave.open(str(part), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(samples.astype("<i2").tobytes())
+        for block in blocks:
+            if block.dtype != np.int16:
+                block = np.clip(np.round(block * 32768), -32768, 32767).astype(np.int16)
+            file.writeframes(block.astype("<i2").tobytes())

@@ -58,10 +58,12 @@ def run_stage(name: str, *arguments: str | Path, cwd: Path | None = None):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
-def run_ingest(video: str | Path, out: Path, size: int = 256, cwd: Path | None = None):
+def run_ingest(
+    video: str | Path, out: Path, size: int = 256, *options: str, cwd: Path | None = None
+):
     """Run the ingest stage into the folder `out`."""
     return run_stage(
         "ingest", "--video", video, "--identity", "someone", "--size", str(size),
         "--out-video", out / "video.mp4", "--out-audio", out / "audio.wav",
-        "--out-json", out / "ingest.json", cwd=cwd,
+        "--out-json", out / "ingest.json", *options, cwd=cwd,
     )  # fmt: skip

@@ -29,8 +29,8 @@ def clip(tmp_path_factory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
-def ingest_ok(video: Path, out: Path, size: int = 256) -> dict:
-    done = run_ingest(video, out, size)
+def ingest_ok(video: Path, out: Path, size: int = 256, *options: str) -> dict:
+    done = run_ingest(video, out, size, *options)
     assert done.returncode == 0, done.stderr
     facts = load_json(out / "ingest.json")
     info = probe(out / "video.mp4")

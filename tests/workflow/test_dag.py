@@ -93,7 +93,15 @@ def test_audios_drive_the_avatar_that_predicts_its_motion(finished):
 
 
 @pytest.mark.parametrize(
-    "name", ["a b'c\";d&$(e).mp4", "with {braces} <and> more.mp4", "张三.mp4", "-n.mp4", "x:=y.MOV"]
+    "name",
+    [
+        "a b'c\";d&$(e).mp4",
+        "with {braces} <and> more.mp4",
+        "张三.mp4",
+        "-n.mp4",
+        "x:=y.MOV",
+        "a\nb.mp4",
+    ],
 )
 def test_any_file_name_works(checkout, name):
     checkout.add(name)
@@ -133,6 +141,17 @@ def test_a_bad_video_does_not_stop_the_others(finished):
     status, output = finished.run()
     assert status == 0, output
     assert finished.exists("bad_one/d3talker/10s/self/render.mp4")
+
+
+def test_a_refused_video_is_read_again_when_another_person_is_asked_for(checkout):
+    checkout.add("pair.mp4", "bad")
+    assert checkout.run("--target", "ingest_all")[0] == 1
+    _, output = checkout.run("--target", "ingest_all")
+    assert not jobs(output), output
+    choice = "--args=--config 'person={pair: left}'"
+    _, output = checkout.run("--target", "ingest_all", choice)
+    assert jobs(output)["ingest"] == 1
+    assert "--person left" in checkout.read("pair/refused.json")["options"]
 
 
 def test_a_crash_of_ingest_is_tried_again(checkout):

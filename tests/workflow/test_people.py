@@ -16,6 +16,8 @@ def cast(tmp_path, *videos, **config):
         "preset": "quick",
         "presets": {"quick": {"pretrain_people": ["dora", "carl"]}},
         "pretrain": {},
+        "person": {},
+        "ingest": {},
     }
     return people.gather(defaults | config)
 
@@ -28,6 +30,7 @@ def cast(tmp_path, *videos, **config):
         ('it\'s; "quoted" {x}', "it_s_quoted_x"),
         ("-rf", "rf"),
         ("a.b.c", "a_b_c"),
+        ("anna\nat home", "anna_at_home"),
     ],
 )
 def test_a_name_keeps_what_is_readable(stem, name):
@@ -76,3 +79,17 @@ def test_people_that_are_asked_for_must_be_there(tmp_path):
 def test_a_run_without_people_to_learn_from_says_where_to_put_them(tmp_path):
     with pytest.raises(people.NameProblem, match="videos/pretrain"):
         cast(tmp_path, "anna.mp4")
+
+
+def test_a_person_is_asked_for_by_the_name_of_a_video(tmp_path):
+    config = {"person": {"the panel": 2, "anna": "left"}, "ingest": {"max_seconds": 60}}
+    cast(tmp_path, "the panel.mp4", "anna.mp4", "pretrain/carl.mp4", **config)
+    assert people.ingest_options(config, "the_panel").startswith("--person 2 --settings")
+    assert people.ingest_options(config, "carl") == (
+        "--person auto --settings '{\"max_seconds\": 60}'"
+    )
+
+
+def test_a_person_of_a_video_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(people.NameProblem, match="person: no video of ana; there are anna, carl"):
+        cast(tmp_path, "anna.mp4", "pretrain/carl.mp4", person={"ana": "left"})

@@ -92,7 +92,7 @@ def stage(name, env):
 def source(path):
     """A user's file as input. A name that Snakemake would read as a pattern cannot be one: such a
     file reaches its rule as parameter only, and is watched by its fingerprint."""
-    return [] if re.search(r"[{}<>]", str(path)) else os.path.relpath(path)
+    return [] if re.search(r"[{}<>\n\r]", str(path)) else os.path.relpath(path)
 
 
 def target_threads(wildcards):

@@ -23,14 +23,16 @@ rule ingest:
         refuse=command("workflow/scripts/refuse.py", "media"),
         refusal=lambda wildcards: str(people.refusal_file(config["results"], wildcards.id)),
         size=config["size"],
+        options=lambda wildcards: people.ingest_options(config, wildcards.id),
     message:
         "{wildcards.id}: cut the clip around the head"
     # A video that cannot be used is noted, so that the next run goes on without it.
     shell:
         "{params.stage} --video {params.video:q} --identity {wildcards.id} --size {params.size}"
-        " --out-video {output.video:q} --out-audio {output.audio:q} --out-json {output.json:q}"
+        " {params.options} --out-video {output.video:q} --out-audio {output.audio:q} --out-json {output.json:q}"
         " 2>&1 | tee {log:q} || {{ status=$?;"
         " {params.refuse} --video {params.video:q} --identity {wildcards.id} --log {log:q}"
+        " --options={params.options:q}"
         " --status $status --out {params.refusal:q}; exit $status; }}"
 
 

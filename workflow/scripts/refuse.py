@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--video", required=True, help="the user's file")
     parser.add_argument("--identity", required=True)
+    parser.add_argument("--options", required=True, help="other options that ingest was given")
     parser.add_argument("--log", required=True, help="log of the stage that failed")
     parser.add_argument("--status", required=True, type=int, help="its exit status")
     parser.add_argument("--out", required=True, help="refused.json")
@@ -35,6 +36,7 @@ def main() -> None:
         "source": Path(args.video).name,
         "refused": reason(args.log, args.video),
         "file": people.fingerprint(args.video),
+        "options": args.options,
         # A crash may not be the video's fault: the next run tries again.
         "try_again": args.status != INPUT_ERROR,
     }

@@ -58,8 +58,8 @@ run: setup
 	@$(WORKFLOW)/python workflow/run.py --videos "$$VIDEOS" --audios "$$AUDIOS" \
 	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args="$$ARGS"
 
-# The same tests run in every environment, side by side; those of packages that one lacks are
-# skipped there.
+# The same tests run in every environment; those of packages that one lacks are skipped there. They
+# and those of the workflow run side by side; the small full runs, which use all cores, come last.
 # Threads, memory and compiled kernels are treated as in the workflow (rules/common.smk).
 test: export OMP_NUM_THREADS := 1
 test: export MALLOC_MMAP_THRESHOLD_ := 1000000000
@@ -67,10 +67,17 @@ test: export MALLOC_TRIM_THRESHOLD_ := 2000000000
 test: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 test: setup
 	@rm -rf .cache/tests && mkdir -p .cache/tests
-	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(ENVS:%=.cache/tests/%.xml)
+	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(ENVS:%=.cache/tests/%.xml) \
+	  .cache/tests/dag.xml
 	@$(WORKFLOW)/python tests/summary.py --everywhere .cache/tests
+	@echo "== small full runs"
+	@$(WORKFLOW)/python -m pytest tests/workflow/test_small_run.py \
+	  --junitxml .cache/tests/small-runs.xml
+
+.cache/tests/dag.xml:
 	@echo "== tests of the workflow"
-	@$(WORKFLOW)/python -m pytest tests/workflow --junitxml .cache/tests/workflow-runs.xml
+	@$(WORKFLOW)/python -m pytest tests/workflow --ignore tests/workflow/test_small_run.py \
+	  --junitxml $@
 
 # pytest's 5 is "no test here".
 .cache/tests/%.xml:

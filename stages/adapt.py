@@ -50,9 +50,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     options = settings.parse(AdaptSettings, args.settings)
-    # The compiled kernels take all threads of the job. With torch's many small operations on them
-    # too, a step is a fifth faster on an idle machine and several times slower on a busy one.
-    torch.set_num_threads(1)
 
     tensors, static_meta = artifacts.load_tensors(args.static)
     del tensors["pose_corrections"]  # refined poses hold them

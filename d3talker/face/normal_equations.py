@@ -1,4 +1,4 @@
-"""Compiled loops of the face tracker: the landmarks' reprojection and its Gauss-Newton equations.
+"""Compiled loops of the face tracker: Gauss-Newton equations of the landmarks' reprojection.
 
 Common arguments: shape (478,3) m, the face without expression; basis (E,478,3) m; R (T,3,3),
 t (T,3) pose to the OpenCV camera; expression (T,E); target (T,478,2) px relative to the image
@@ -100,16 +100,3 @@ def point_equations(shape, basis, R, t, expression, target, weights, focal, robu
                 for j in range(3):
                     hessian[p, i, j] += weight * (row[0, i] * row[0, j] + row[1, i] * row[1, j])
     return hessian, gradient
-
-
-@numba.njit(parallel=True, **JIT)
-def point_distances(shape, basis, R, t, expression, target, focal):
-    """Distance (T,478) float32, px, of every projected point from its target."""
-    distance = np.empty((len(R), len(shape)), np.float32)
-    for f in numba.prange(len(R)):
-        rotated, residual, slope = np.empty(3), np.empty(2), np.empty((2, 3))
-        for p in range(len(shape)):
-            _posed_point(shape, basis, R[f], expression[f], p, rotated)
-            _observe(rotated, t[f], target[f, p], 1.0, focal, 1.0, slope, residual)
-            distance[f, p] = np.sqrt(residual[0] ** 2 + residual[1] ** 2)
-    return distance

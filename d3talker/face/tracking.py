@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from d3talker.face.alignment import similarity
 from d3talker.face.landmarks import bridge_gaps
 from d3talker.face.model import IRISES, LOWER_LIP, POINTS, RIGID, UPPER_LIP, FaceModel
-from d3talker.face.normal_equations import frame_equations, point_distances, point_equations
+from d3talker.face.normal_equations import frame_equations, point_equations
 from d3talker.face.trusted import trusted_frames
 
 REFERENCE_SIZE = 512
@@ -154,15 +154,14 @@ def improve(problem: Problem, estimate: Estimate, rounds: int) -> Estimate:
 
 def distances(problem: Problem, estimate: Estimate) -> np.ndarray:
     """Distance (T,478) float32 of the projected points from the landmarks, px of REFERENCE_SIZE."""
-    return point_distances(
-        estimate.shape(problem.model),
-        problem.model.expression,
-        estimate.R,
-        estimate.t,
-        estimate.expression,
-        problem.target,
-        problem.settings.focal,
-    )
+    shape, basis = estimate.shape(problem.model), problem.model.expression
+    distance = np.empty(problem.target.shape[:2], np.float32)
+    for start in range(0, len(distance), FRAMES_AT_ONCE):
+        part = slice(start, start + FRAMES_AT_ONCE)
+        faces = shape + np.tensordot(estimate.expression[part], basis, 1)
+        points = project(faces, estimate.R[part], estimate.t[part], problem.settings.focal)
+        distance[part] = np.linalg.norm(points - problem.target[part], axis=2)
+    return distance
 
 
 def point_weights(settings: TrackSettings) -> np.ndarray:

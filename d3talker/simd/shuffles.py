@@ -56,6 +56,19 @@ def transposed_fours(a, b, c, d):
     )
 
 
+@njit(_nrt=False, **JIT)
+def interleaved_fours(a, b, c, d):
+    """a0, b0, c0, d0, a1, ... d15, in four rows."""
+    a_c, b_d = first_pairs(a, c), first_pairs(b, d)
+    more_a_c, more_b_d = last_pairs(a, c), last_pairs(b, d)
+    return (
+        first_pairs(a_c, b_d),
+        last_pairs(a_c, b_d),
+        first_pairs(more_a_c, more_b_d),
+        last_pairs(more_a_c, more_b_d),
+    )
+
+
 def _interleaving(part):
     """Two orders that give 16 of r0, g0, b0, r1, ...: one of r and g, one of the result and b."""
     places = [divmod(16 * part + k, 3) for k in range(LANES)]  # pixel, channel

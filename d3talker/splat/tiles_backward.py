@@ -25,7 +25,7 @@ from d3talker.simd.rows import (
     select,
     smaller,
 )
-from d3talker.simd.shuffles import define_pick, first_pairs, last_pairs
+from d3talker.simd.shuffles import define_pick, first_pairs, interleaved_fours, last_pairs
 from d3talker.splat.binning import TILE, slot_of, tiles_across
 from d3talker.splat.projection import LOG2_MIN_ALPHA
 from d3talker.splat.tiles import (
@@ -133,12 +133,11 @@ def interleave(weights, listed):
         store(weights, line + 1, last_pairs(a, b))
         store(weights, line + 2, first_pairs(c, d))
         store(weights, line + 3, last_pairs(c, d))
-        a_c, b_d = first_pairs(wa, wc), first_pairs(wb, wd)
-        store(weights, line + 4, first_pairs(a_c, b_d))
-        store(weights, line + 5, last_pairs(a_c, b_d))
-        a_c, b_d = last_pairs(wa, wc), last_pairs(wb, wd)
-        store(weights, line + 6, first_pairs(a_c, b_d))
-        store(weights, line + 7, last_pairs(a_c, b_d))
+        first, second, third, fourth = interleaved_fours(wa, wb, wc, wd)
+        store(weights, line + 4, first)
+        store(weights, line + 5, second)
+        store(weights, line + 6, third)
+        store(weights, line + 7, fourth)
 
 
 @njit(_nrt=False, **JIT)
@@ -212,14 +211,14 @@ def load_gradients(lines, channels, top, left, color, depth, alpha, by_color, by
     for block in range(BLOCKS):
         line, pixel = block * each, block * LANES
         store(lines, line, filled(1.0))
-        by_red, by_green = load(lines, line + 2), load(lines, line + 3)
-        by_blue, by_z = load(lines, line + 4), load(lines, line + 5)
-        a, b = first_pairs(by_red, by_blue), first_pairs(by_green, by_z)
-        store_fours(channels, pixel, first_pairs(a, b))
-        store_fours(channels, pixel + 4, last_pairs(a, b))
-        a, b = last_pairs(by_red, by_blue), last_pairs(by_green, by_z)
-        store_fours(channels, pixel + 8, first_pairs(a, b))
-        store_fours(channels, pixel + 12, last_pairs(a, b))
+        first, second, third, fourth = interleaved_fours(
+            load(lines, line + 2), load(lines, line + 3),
+            load(lines, line + 4), load(lines, line + 5),
+        )  # fmt: skip
+        store_fours(channels, pixel, first)
+        store_fours(channels, pixel + 4, second)
+        store_fours(channels, pixel + 8, third)
+        store_fours(channels, pixel + 12, fourth)
 
 
 @njit(_nrt=False, **JIT)

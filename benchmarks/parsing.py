@@ -39,8 +39,9 @@ def main() -> None:
     outside, bare = (np.zeros(LEVELS, np.int64) for _ in range(2))
     changed, edge = (np.zeros(len(NAMES), np.int64) for _ in range(2))
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    before, count = None, 0
-    for count, (frame, labels, torso) in enumerate(read(args), start=1):
+    before, seen = None, 0
+    for frame, labels, torso in read(args):
+        seen += 1
         error = composition_error(frame, labels, torso, plate)
         outside += np.bincount(error[~head_mask(labels)], minlength=LEVELS)
         bare += np.bincount(error[labels == BACKGROUND], minlength=LEVELS)
@@ -50,7 +51,7 @@ def main() -> None:
             edge += np.bincount(labels[near], minlength=len(NAMES))
             changed += np.bincount(labels[near & wrong], minlength=len(NAMES))
         before = grey, labels
-    print(f"{args.video}: {count} frames")
+    print(f"{args.video}: {seen} frames")
     print(f"composition error outside the head: {levels(outside)}")
     print(f"composition error where labelled background: {levels(bare)}")
     print(f"flicker: {percent(changed.sum(), edge.sum())} of all pixels within {EDGE} px of edges")

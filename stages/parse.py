@@ -12,7 +12,7 @@ import numpy as np
 
 from d3talker import cli
 from d3talker.artifacts import ArtifactError, load_arrays, load_images, save_image, save_images
-from d3talker.face import segment
+from d3talker.face import inner_mouth, segment
 from d3talker.face.mediapipe_models import PersonSegmenter
 from d3talker.video import io
 from d3talker.video.background import CleanPlate, clean_plate
@@ -68,11 +68,14 @@ def label_frames(
 ) -> Iterator[np.ndarray]:
     """Yield the label image (H,W) uint8 of every frame of `video`."""
     find_person = PersonSegmenter()
-    frames, ahead = tee(io.iter_frames(video))
-    probabilities = segment.smooth_in_time(find_person(frame) for frame in ahead)
-    for frame, probability, mesh in zip(frames, probabilities, points, strict=True):
+    frames, ahead, further = tee(io.iter_frames(video), 3)
+    probabilities = inner_mouth.smooth_in_time(find_person(frame) for frame in ahead)
+    mouths = inner_mouth.mouths(further, points, skin, inner_mouth.MouthSettings())
+    for frame, probability, mesh, mouth in zip(frames, probabilities, points, mouths, strict=True):
         person = segment.refine_person(frame, probability, plate, settings)
-        yield segment.label_frame(frame, person, mesh, skin, settings)
+        labels = segment.label_frame(frame, person, mesh, skin, settings)
+        inner_mouth.mark_mouth(labels, mesh, *mouth)
+        yield labels
 
 
 def torso_frames(

@@ -1,12 +1,12 @@
-"""Label a frame from the person probability, the clean plate and the face mesh."""
+"""Label a frame, except the mouth, from person probability, clean plate and face mesh."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from d3talker.face.parsing import CLOTH, FACE, HAIR, INNER_MOUTH, NECK, TEETH
+from d3talker.face.parsing import CLOTH, FACE, HAIR, NECK
 from d3talker.video.background import CleanPlate
 
 # MediaPipe face mesh indices, in order along the curve.
@@ -16,6 +16,8 @@ OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
 JAW = [58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288]
 INNER_LIPS = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324,
               308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
+OUTER_LIPS = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409,
+              291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
 CHEEKS = ([117, 118, 101, 36, 205, 187, 123], [346, 347, 330, 266, 425, 411, 352])
 # fmt: on
 CHIN = 152
@@ -36,16 +38,15 @@ class ParseSettings:
     skin_distance: float = 4.0  # neck: Mahalanobis distance in (Cr,Cb) to cheeks or throat
     skin_luma: float = 0.5  # and at least this share of the throat's luma (hair is darker)
     neck_margin: float = 0.1  # jaw widths by which the neck may reach beyond the jaw's corners
-    teeth_luma: float = 0.5  # teeth are brighter than this share of the cheeks' luma
-    teeth_redness: float = 0.75  # and have less than this share of the cheeks' (Cr - 128)
 
 
 @dataclass(frozen=True)
 class SkinModel:
-    """Skin colour of a clip in OpenCV's YCrCb: bright on the cheeks, shaded on the throat."""
+    """Skin colours of a clip in OpenCV's YCrCb: bright on the cheeks, shaded on the throat."""
 
     cheek: np.ndarray  # (3,) Y, Cr, Cb
     throat: np.ndarray  # (3,)
+    lips: np.ndarray  # (3,)
     precision: np.ndarray  # (2,2) inverse covariance of Cr, Cb around either
 
 
@@ -59,17 +60,20 @@ def fill(shape: tuple[int, int], polygon: np.ndarray) -> np.ndarray:
 
 def skin_model(frames: Iterable[np.ndarray], points: Iterable[np.ndarray]) -> SkinModel:
     """Median skin colours of sampled frames. frames (H,W,3) uint8, points (478,3) px each."""
-    cheeks, throats = [], []
+    cheeks, throats, lips = [], [], []
     for frame, mesh in zip(frames, points, strict=True):
         shape = frame.shape[:2]
         ycrcb = cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb)
         cheeks += [ycrcb[fill(shape, mesh[cheek, :2]) > 0] for cheek in CHEEKS]
         throats.append(ycrcb[fill(shape, throat_patch(mesh)) > 0])
-    cheeks, throats = (np.concatenate(p).astype(np.float32) for p in (cheeks, throats))
+        mouth = fill(shape, mesh[INNER_LIPS, :2])
+        lips.append(ycrcb[fill(shape, mesh[OUTER_LIPS, :2]) > mouth])
+    cheeks, throats, lips = (np.concatenate(p).astype(np.float32) for p in (cheeks, throats, lips))
     cheek = np.median(cheeks, axis=0)
     throat = np.median(throats, axis=0) if len(throats) else cheek
+    lip = np.median(lips, axis=0) if len(lips) else cheek
     covariance = np.cov(cheeks[:, 1:].T) + 4 * np.eye(2)  # at least 2 grey levels of spread
-    return SkinModel(cheek, throat, np.linalg.inv(covariance).astype(np.float32))
+    return SkinModel(cheek, throat, lip, np.linalg.inv(covariance).astype(np.float32))
 
 
 def throat_patch(mesh: np.ndarray) -> np.ndarray:
@@ -80,17 +84,6 @@ def throat_patch(mesh: np.ndarray) -> np.ndarray:
     return np.stack(
         [chin + down - side, chin + down + side, chin + 3 * down + side, chin + 3 * down - side]
     )
-
-
-def smooth_in_time(masks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Average each image with its neighbours in time (weights 1/4, 1/2, 1/4), one frame late."""
-    before = current = None
-    for after in masks:
-        if current is not None:
-            yield 0.25 * (before + after) + 0.5 * current
-        before, current = (after if current is None else current), after
-    if current is not None:
-        yield 0.25 * before + 0.75 * current
 
 
 def refine_person(
@@ -137,7 +130,6 @@ def label_frame(
     labels = np.where(person > head, np.uint8(CLOTH), head * np.uint8(HAIR))
     labels[(head & oval) > 0] = FACE
     _mark_neck(labels, frame, points, skin, settings)
-    _mark_mouth(labels, frame, points, skin, settings)
     return labels
 
 
@@ -192,28 +184,6 @@ def _skin_coloured(ycrcb: np.ndarray, skin: SkinModel, settings: ParseSettings) 
     distance = np.sum((offset @ skin.precision) * offset, axis=-1)
     bright = ycrcb[..., 0] > settings.skin_luma * skin.throat[0]
     return ((distance < settings.skin_distance**2) & bright).astype(np.uint8)
-
-
-def _mark_mouth(
-    labels: np.ndarray,
-    frame: np.ndarray,
-    points: np.ndarray,
-    skin: SkinModel,
-    settings: ParseSettings,
-) -> None:
-    """Write the inner mouth, and in it the teeth: bright and hardly red."""
-    lips = points[INNER_LIPS, :2]
-    x, y = np.clip(np.floor(lips.min(0)).astype(int) - 1, 0, None)
-    right, bottom = np.clip(np.ceil(lips.max(0)).astype(int) + 1, 0, None)
-    region = labels[y:bottom, x:right]
-    if region.size == 0:
-        return
-    mouth = (fill(region.shape, lips - [x, y]) > 0) & (region == FACE)
-    luma, cr, _ = cv2.split(cv2.cvtColor(frame[y:bottom, x:right], cv2.COLOR_RGB2YCrCb))
-    bright = luma > settings.teeth_luma * skin.cheek[0]
-    pale = cr < 128 + settings.teeth_redness * (skin.cheek[1] - 128)
-    region[mouth] = INNER_MOUTH
-    region[mouth & bright & pale] = TEETH
 
 
 def _part_with(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@ import pytest
 pytest.importorskip("cv2")
 
 from d3talker.face import parsing
+from d3talker.face.inner_mouth import smooth_in_time
 from d3talker.face.parsing import BACKGROUND, CLOTH, FACE, HAIR, INNER_MOUTH, NECK, TEETH
-from d3talker.face.segment import ParseSettings, fill, refine_person, smooth_in_time
+from d3talker.face.segment import ParseSettings, fill, refine_person
 from d3talker.video.background import clean_plate, fill_holes
 from d3talker.video.torso import DARKENING, paint_up, torso_layer
 

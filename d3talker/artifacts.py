@@ -131,7 +131,10 @@ def encode_png(image: np.ndarray) -> bytes:
     order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     if image.ndim == 3:
         image = cv2.cvtColor(image, order[image.shape[2]])
-    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 2])[1].tobytes()
+    # Run lengths alone: faster than a search for repeats and, on labels and torsos, smaller.
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_STRATEGY]
+    settings.append(cv2.IMWRITE_PNG_STRATEGY_RLE)
+    return cv2.imencode(".png", image, settings)[1].tobytes()
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:

@@ -7,10 +7,11 @@ has them.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -89,15 +90,24 @@ def load_image(path: str | Path) -> np.ndarray:
     return decode_image(_require(path).read_bytes(), str(path))
 
 
+@contextlib.contextmanager
+def image_writer(path: str | Path) -> Iterator[Callable[[np.ndarray], None]]:
+    """Yield a function that adds a uint8 image to a zip: PNG members 000000.png, 000001.png ..."""
+    numbers = itertools.count()
+    with atomic(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        yield lambda image: archive.writestr(f"{next(numbers):06d}.png", encode_png(image))
+
+
 def save_images(path: str | Path, images: Iterable[np.ndarray]) -> int:
     """Write uint8 images as PNG members 000000.png, 000001.png ... of a zip; return their number.
 
     `images` may be a generator, so that a long clip never has to be in memory at once.
     """
     count = 0
-    with atomic(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-        for count, image in enumerate(images, start=1):
-            archive.writestr(f"{count - 1:06d}.png", encode_png(image))
+    with image_writer(path) as write:
+        for image in images:
+            write(image)
+            count += 1
     return count
 
 
@@ -121,7 +131,10 @@ def encode_png(image: np.ndarray) -> bytes:
     order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     if image.ndim == 3:
         image = cv2.cvtColor(image, order[image.shape[2]])
-    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 2])[1].tobytes()
+    # Run lengths alone: faster than a search for repeats and, on labels and torsos, smaller.
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_STRATEGY]
+    settings.append(cv2.IMWRITE_PNG_STRATEGY_RLE)
+    return cv2.imencode(".png", image, settings)[1].tobytes()
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:

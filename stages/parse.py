@@ -11,15 +11,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from d3talker import cli
-from d3talker.artifacts import ArtifactError, load_arrays, load_images, save_image, save_images
-from d3talker.face import segment
+from d3talker.artifacts import ArtifactError, image_writer, load_arrays, save_image
+from d3talker.face import inner_mouth, segment
 from d3talker.face.mediapipe_models import PersonSegmenter
 from d3talker.video import io
 from d3talker.video.background import CleanPlate, clean_plate
 from d3talker.video.torso import torso_layer
 
 SAMPLES = 60  # frames from which background and skin colour are taken
-CHUNK = 100  # label images read at a time
 
 
 def main() -> None:
@@ -33,11 +32,12 @@ def main() -> None:
     settings = segment.ParseSettings()
     points = load_arrays(args.landmarks)[0]["points"]
     plate, skin = look_at_samples(args.video, args.landmarks, points)
+    labelled = label_frames(args.video, points, plate, skin, settings)
+    with image_writer(args.out_labels) as add_labels, image_writer(args.out_torso) as add_torso:
+        for frame, labels in cli.progress(labelled, len(points), "labels and torso"):
+            add_labels(labels)
+            add_torso(torso_layer(frame, labels, plate.image))
     save_image(args.out_background, plate.image)
-    labels = label_frames(args.video, points, plate, skin, settings)
-    save_images(args.out_labels, cli.progress(labels, len(points), "labels"))
-    torsos = torso_frames(args.video, args.out_labels, len(points), plate)
-    save_images(args.out_torso, cli.progress(torsos, len(points), "torso"))
 
 
 def look_at_samples(
@@ -65,24 +65,17 @@ def label_frames(
     plate: CleanPlate,
     skin: segment.SkinModel,
     settings: segment.ParseSettings,
-) -> Iterator[np.ndarray]:
-    """Yield the label image (H,W) uint8 of every frame of `video`."""
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield every frame (H,W,3) of `video` and its label image (H,W), both uint8."""
     find_person = PersonSegmenter()
-    frames, ahead = tee(io.iter_frames(video))
-    probabilities = segment.smooth_in_time(find_person(frame) for frame in ahead)
-    for frame, probability, mesh in zip(frames, probabilities, points, strict=True):
+    frames, ahead, further = tee(io.iter_frames(video), 3)
+    probabilities = inner_mouth.smooth_in_time(find_person(frame) for frame in ahead)
+    mouths = inner_mouth.mouths(further, points, skin, inner_mouth.MouthSettings())
+    for frame, probability, mesh, mouth in zip(frames, probabilities, points, mouths, strict=True):
         person = segment.refine_person(frame, probability, plate, settings)
-        yield segment.label_frame(frame, person, mesh, skin, settings)
-
-
-def torso_frames(
-    video: str, labels_path: str, count: int, plate: CleanPlate
-) -> Iterator[np.ndarray]:
-    """Yield the torso layer (H,W,4) uint8 of every frame of `video`."""
-    frames = io.iter_frames(video)
-    for start in range(0, count, CHUNK):
-        for labels in load_images(labels_path, range(start, min(start + CHUNK, count))):
-            yield torso_layer(next(frames), labels, plate.image)
+        labels = segment.label_frame(frame, person, mesh, skin, settings)
+        inner_mouth.mark_mouth(labels, mesh, *mouth)
+        yield frame, labels
 
 
 if __name__ == "__main__":

@@ -33,15 +33,15 @@ def track_faces(
     Returns points (T,points,3) float32 and valid (T,) bool. Frames without a face are bridged by
     linear interpolation, never skipped; a clip without any face gives zeros and no valid frame.
     """
-    tracks, previous = [], None
+    empty = np.zeros((points, 3), np.float32)
+    data, valid, previous = bytearray(), [], None  # a list of arrays would be copied once more
     for frame in frames:
         found = follow_face(find_meshes(frame), previous)
-        previous = found if found is not None else previous
-        tracks.append(found)
-    valid = np.array([track is not None for track in tracks], bool)
-    empty = np.zeros((points, 3), np.float32)
-    stacked = np.stack([empty if track is None else track for track in tracks])
-    return bridge_gaps(stacked.astype(np.float32), valid), valid
+        valid.append(found is not None)
+        previous = previous if found is None else found
+        data += np.asarray(empty if found is None else found, np.float32).tobytes()
+    tracks = np.frombuffer(data, np.float32).reshape(-1, points, 3)
+    return bridge_gaps(tracks, np.array(valid, bool)), np.array(valid, bool)
 
 
 def bridge_gaps(points: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -52,11 +52,14 @@ def bridge_gaps(points: np.ndarray, valid: np.ndarray) -> np.ndarray:
     known = np.flatnonzero(valid)
     if len(known) == 0:
         return points
-    position = np.interp(np.arange(len(valid)), known, np.arange(len(known)))
+    missing = np.flatnonzero(~valid)
+    position = np.interp(missing, known, np.arange(len(known)))
     before = position.astype(int)
     after = np.minimum(before + 1, len(known) - 1)
     weight = (position - before)[:, None, None].astype(np.float32)
-    return points[known[before]] * (1 - weight) + points[known[after]] * weight
+    bridged = points.copy()
+    bridged[missing] = points[known[before]] * (1 - weight) + points[known[after]] * weight
+    return bridged
 
 
 def eye_openness(points: np.ndarray) -> np.ndarray:

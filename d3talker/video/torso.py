@@ -25,7 +25,7 @@ def torso_layer(frame: np.ndarray, labels: np.ndarray, background: np.ndarray) -
     image[cloth] = colours
     neck, colours = paint_up(frame, labels, NECK, round(NECK_RISE * unit), round(NECK_SHIFT * unit))
     image[neck] = colours
-    image[neck] = cv2.GaussianBlur(image, (5, 5), 0)[neck]
+    _blur(image, neck)
     opaque = ((labels >= NECK) | cloth | neck).astype(np.uint8) * 255
     return cv2.merge([*cv2.split(cv2.copyTo(image, opaque)), opaque])
 
@@ -50,14 +50,26 @@ def paint_up(
         return np.zeros_like(own), np.zeros((0, 3), np.uint8)
     rows, columns = np.arange(height)[:, None], np.arange(width)
     top = edge[:, found].argmax(0) + 1
-    below = (own[:, found] & (rows >= top)).sum(0)
+    first = top.min()
+    below = (own[first:, found] & (rows[first:] >= top)).sum(0)
     source = height - face[::-1].argmax(0) + shift  # first row below the face, and further
     source[found] = top + np.clip(below - 1, 0, shift)
     colours = frame[source[found], found].astype(np.float32)
     colours = np.stack([np.interp(columns, found, channel) for channel in colours.T], axis=1)
     colours = cv2.medianBlur(colours[None].astype(np.uint8), SMOOTH_COLUMNS)[0]
-    steps = source - rows
     touching = ((labels[1:] >= NECK) & face[:-1]).any(0)
-    painted = head_mask(labels) & touching & (steps > 0) & (steps < rise)
+    span = slice(max(0, source.min() - rise), min(height, source.max()))
+    steps = source - rows[span]
+    painted = np.zeros_like(own)
+    painted[span] = head_mask(labels[span]) & touching & (steps > 0) & (steps < rise)
     y, x = np.nonzero(painted)
-    return painted, (colours[x] * DARKENING ** steps[y, x, None]).astype(np.uint8)
+    steps = source[x] - y
+    return painted, (colours[x] * DARKENING ** steps[:, None]).astype(np.uint8)
+
+
+def _blur(image: np.ndarray, mask: np.ndarray) -> None:
+    """Blur the pixels of image (H,W,3) uint8 in mask (H,W) bool."""
+    found = np.flatnonzero(mask.any(1))
+    if len(found):
+        rows = slice(max(0, found[0] - 2), found[-1] + 3)  # what 5 x 5 px see
+        image[rows][mask[rows]] = cv2.GaussianBlur(image[rows], (5, 5), 0)[mask[rows]]

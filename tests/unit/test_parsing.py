@@ -6,9 +6,19 @@ import pytest
 pytest.importorskip("cv2")
 
 from d3talker.face import parsing
+from d3talker.face.inner_mouth import (
+    LOWER_LIP,
+    STEPS,
+    UPPER_LIP,
+    MouthSettings,
+    edge_of_lip,
+    lip_shifts,
+    mark_mouth,
+    smooth_in_time,
+)
 from d3talker.face.parsing import BACKGROUND, CLOTH, FACE, HAIR, INNER_MOUTH, NECK, TEETH
-from d3talker.face.segment import ParseSettings, fill, refine_person, smooth_in_time
-from d3talker.video.background import clean_plate, fill_holes
+from d3talker.face.segment import ParseSettings, fill, refine_person
+from d3talker.video.background import clean_plate, fill_holes, median_and_spread
 from d3talker.video.torso import DARKENING, paint_up, torso_layer
 
 
@@ -141,3 +151,62 @@ def test_polygons_use_pixel_centres():
     mask = fill((10, 10), np.array([[2, 2], [6, 2], [6, 5], [2, 5]], float))
     assert mask[2:5, 2:6].all()
     assert mask[:2].sum() == mask[6:].sum() == 0
+
+
+def test_median_of_whole_numbers_equals_the_one_that_leaves_values_out():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (9, 5, 7, 3), np.uint8)
+    free = rng.random((9, 5, 7)) < 0.6
+    free[0] = True
+    image, spread = median_and_spread(frames, free)
+    seen = np.where(free[..., None], frames.astype(float), np.nan)
+    expected = np.nanmedian(seen, axis=0)
+    assert np.allclose(image, expected)
+    assert np.allclose(spread, np.nanmedian(np.abs(seen - expected), axis=0).sum(-1))
+
+
+def test_the_plate_is_a_guess_near_what_was_seen_and_nothing_far_from_it():
+    frames = np.full((5, 128, 128, 3), 90, np.uint8)
+    person = np.zeros((128, 128), np.float32)
+    person[20:108, 20:108] = 1
+    plate = clean_plate(frames, [person] * 5)
+    assert plate.spread[0, 0] == 0
+    assert 0 < plate.spread[20, 64] < np.inf
+    assert np.isinf(plate.spread[64, 64])
+
+
+def drawn_mouth(top=240.0, bottom=260.0):
+    """A frame of red lips on skin with dark between rows `top` and `bottom`, and a mesh whose
+    inner lips are flat lines there."""
+    frame = np.full((512, 512, 3), (220, 170, 150), np.uint8)
+    frame[int(top) - 15 : int(bottom) + 15, 180:320] = (200, 90, 90)
+    frame[int(top) : int(bottom), 200:300] = (40, 10, 10)
+    mesh = np.zeros((478, 3), np.float32)
+    mesh[UPPER_LIP, 0] = mesh[LOWER_LIP, 0] = np.linspace(200, 300, 11)
+    mesh[UPPER_LIP, 1], mesh[LOWER_LIP, 1] = top, bottom
+    mesh[[78, 308], 1] = (top + bottom) / 2
+    return frame, mesh
+
+
+def test_lips_are_moved_onto_their_edges():
+    frame, mesh = drawn_mouth()
+    mesh[:, 1] += 1.5
+    assert lip_shifts(frame, mesh, MouthSettings()) == pytest.approx([-1.5, -1.5], abs=0.5)
+
+
+def test_a_lip_without_an_edge_stays_where_the_mesh_has_it():
+    flat = np.full((31, 10 * STEPS + 1, 3), 120, np.float32)
+    outward = np.arange(-5 * STEPS, 5 * STEPS + 1) / STEPS
+    assert edge_of_lip(flat, outward, MouthSettings()) == 0
+
+
+def test_mouth_is_written_between_the_lips_and_on_the_face_only():
+    _, mesh = drawn_mouth()
+    labels = np.full((512, 512), FACE, np.uint8)
+    labels[:, 280:] = HAIR
+    mark_mouth(labels, mesh, np.array([-1.0, 2.0]), np.full((64, 96), -1, np.float32))
+    assert np.flatnonzero(labels[:, 250] == INNER_MOUTH).tolist() == list(range(239, 262))
+    assert (labels[:, 280:] == HAIR).all()
+    labels[labels == INNER_MOUTH] = FACE
+    mark_mouth(labels, mesh, np.zeros(2), np.full((64, 96), 1, np.float32))
+    assert labels[250, 250] == TEETH

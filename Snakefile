@@ -41,7 +41,7 @@ rule prepare:
     input:
         expand("<results>/{id}/track.npz", id=CAST.everybody),
         expand("<results>/{id}/torso.zip", id=[*CAST.targets, *CAST.field_teachers]),
-        expand("<results>/speech/{id}.npz", id=[*CAST.targets, *CAST.field_teachers, *CAST.audios]),
+        expand("<results>/speech/{id}.npz", id=[*CAST.field_teachers, *CAST.audios]),
 
 
 rule pretrain:

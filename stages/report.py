@@ -1,8 +1,8 @@
 """Write the HTML report of all runs. It links the videos, so it belongs into the results folder.
 
 What it shows of a run lies beside the run's metrics.json (render.json, render.mp4, landmarks.npz
-and, self-driven, compare.mp4) and one folder up (*curves.csv, where there are any); the landmarks
-and the check picture of a clip lie beside its ingest.json.
+and, self-driven, compare.mp4) and one folder up (*curves.csv, where there are any); the landmarks,
+the check picture and sync.json of a clip lie beside its ingest.json.
 """
 
 import argparse
@@ -81,7 +81,8 @@ def main() -> None:
         own = [run for run in runs if run.metrics["identity"] == ingest["identity"]]
         beside = Path(path).parent
         opening, picture = mouth_opening(beside / "landmarks.npz"), beside / "track.png"
-        people.append(page.Person(ingest, opening, address(picture, folder), own))
+        sync = artifacts.load_json(beside / "sync.json")
+        people.append(page.Person(ingest, opening, address(picture, folder), sync, own))
     provenance = {"git commit": commit()}
     if args.metrics:
         newest = max(os.path.getmtime(path) for path in args.metrics)

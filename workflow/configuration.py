@@ -14,6 +14,7 @@ from d3talker import settings as stage_settings
 from d3talker.backends import BACKENDS, DEFAULT, device
 from d3talker.cli import InputError
 from d3talker.ingest.settings import IngestSettings
+from d3talker.motion.sync import SyncSettings
 from d3talker.train.settings import (
     AdaptSettings,
     PoseSettings,
@@ -119,10 +120,11 @@ def _wrong_choices(config: dict) -> list[str]:
 def _wrong_settings(config: dict) -> list[str]:
     """Settings that their stage does not know or of the wrong type."""
     problems = []
-    try:
-        stage_settings.parse(IngestSettings, json.dumps(config["ingest"]))
-    except InputError as error:
-        problems.append(f"ingest: {error}")
+    for key, accepted in {"ingest": IngestSettings, "sync": SyncSettings}.items():
+        try:
+            stage_settings.parse(accepted, json.dumps(config[key]))
+        except InputError as error:
+            problems.append(f"{key}: {error}")
     for stage, accepted in STAGE_SETTINGS.items():
         for variant in config["variants"]:
             try:

@@ -9,8 +9,11 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
-AUDIO_SUFFIXES = {".wav", ".mp3", ".m4a", ".flac"}
+# fmt: off
+VIDEO_SUFFIXES = {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+                  ".mts", ".ogv", ".ts", ".webm", ".wmv"}
+AUDIO_SUFFIXES = {".aac", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"}
+# fmt: on
 
 # Names that the workflow uses itself under results/ or for a drive.
 RESERVED = {
@@ -52,8 +55,8 @@ def safe_name(stem: str) -> str:
 def find(folder: str | Path, suffixes: set[str]) -> dict[str, Path]:
     """Files of `folder` with one of `suffixes`, by safe name, in the order of names."""
     found: dict[str, Path] = {}
-    for path in sorted(Path(folder).iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in suffixes or path.is_dir():
+    for path in _files(folder):
+        if path.suffix.lower() not in suffixes:
             continue
         name = safe_name(path.stem)
         if name in RESERVED:
@@ -66,6 +69,12 @@ def find(folder: str | Path, suffixes: set[str]) -> dict[str, Path]:
             )
         found[name] = path
     return dict(sorted(found.items()))
+
+
+def _files(folder: str | Path) -> list[Path]:
+    """Files of `folder` that are not hidden, in the order of names."""
+    paths = sorted(Path(folder).iterdir())
+    return [path for path in paths if not path.name.startswith(".") and not path.is_dir()]
 
 
 def require_distinct(*groups: dict[str, Path]) -> None:
@@ -83,7 +92,7 @@ def require_distinct(*groups: dict[str, Path]) -> None:
 def choose(found: list[str], wanted: list[str] | None, refused: set[str]) -> list[str]:
     """Those of the people `found` that are `wanted` (None: all) and not `refused`.
 
-    Raises NameProblem if somebody wanted is not there or nobody is left.
+    Raises NameProblem if somebody wanted is not there.
     """
     names = found if wanted is None else [safe_name(name) for name in wanted]
     missing = [name for name in names if name not in found]
@@ -137,11 +146,13 @@ class Cast:
     """Everybody who takes part in a run, by name."""
 
     targets: dict[str, Path]  # videos of which avatars are made
-    others: dict[str, Path]  # videos of the folder pretrain/
+    others: dict[str, Path]  # videos of the folder of people to pre-train on
     audios: dict[str, Path]
     field_teachers: list[str]  # of `others`: the fields and the refiner are pre-trained on them
     motion_teachers: list[str]  # of `others`: the audio-to-motion network learns from them
     refused: dict[str, dict]  # refusals of `targets` and `others`, which hold none of these
+    left_alone: list[Path]  # files whose names do not say that they are videos or sounds
+    pretrain_folder: str
 
     @property
     def everybody(self) -> list[str]:
@@ -151,6 +162,15 @@ class Cast:
     def video(self, name: str) -> Path:
         """The video of a target or teacher."""
         return self.targets.get(name) or self.others[name]
+
+    def teachers(self, group: str) -> list[str]:
+        """`field_teachers` or `motion_teachers`; raises NameProblem if there are none."""
+        if not getattr(self, group):
+            raise NameProblem(
+                f"nobody to learn from: put videos of other people into {self.pretrain_folder}, or "
+                "name a folder of them as pretrain.videos in the configuration"
+            )
+        return getattr(self, group)
 
 
 def gather(config: dict) -> Cast:
@@ -163,10 +183,15 @@ def gather(config: dict) -> Cast:
     targets = find(_folder(videos, "videos"), VIDEO_SUFFIXES)
     if not targets:
         raise NameProblem(f"{videos}: no video ({_list(VIDEO_SUFFIXES)}) in this folder")
-    others = find(_folder(f"{videos}/pretrain", "videos of pre-training people"), VIDEO_SUFFIXES)
-    sounds = {}
+    folders = {videos: VIDEO_SUFFIXES}
+    pretrain_folder = pretrain.get("videos") or f"{videos}/pretrain"
+    others, sounds = {}, {}
+    if pretrain.get("videos") or Path(pretrain_folder).is_dir():
+        folder = _folder(pretrain_folder, "videos of people to pre-train on (pretrain.videos)")
+        others, folders[pretrain_folder] = find(folder, VIDEO_SUFFIXES), VIDEO_SUFFIXES
     if config["audios"]:
         sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES)
+        folders[config["audios"]] = AUDIO_SUFFIXES
     require_distinct(targets, others, sounds)
 
     everybody = targets | others
@@ -176,14 +201,9 @@ def gather(config: dict) -> Cast:
         for name, video in everybody.items()
     }
     refused = {name: record for name, record in records.items() if record}
-    usable = choose(list(others), None, set(refused))
-    if not usable:
-        raise NameProblem(
-            f"{videos}/pretrain: no usable video of a person to pre-train on; put some there"
-        )
     wanted = pretrain.get("identities")
     if wanted is None:
-        wanted = preferred_first(usable, preferred)
+        wanted = preferred_first(choose(list(others), None, set(refused)), preferred)
     return Cast(
         targets=_without(targets, refused),
         others=_without(others, refused),
@@ -191,6 +211,13 @@ def gather(config: dict) -> Cast:
         field_teachers=choose(list(others), wanted, set(refused)),
         motion_teachers=choose(list(others), pretrain.get("motion_identities"), set(refused)),
         refused=refused,
+        left_alone=[
+            path
+            for folder, suffixes in folders.items()
+            for path in _files(folder)
+            if path.suffix.lower() not in suffixes
+        ],
+        pretrain_folder=pretrain_folder,
     )
 
 

@@ -18,12 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from d3talker import cli
 from workflow import configuration, people
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Environment variable by which the processes of a run are recognised: the path of its lock.
 MARK = "D3TALKER_RUN"
+PREPARING = ("ingest_all", "prepare")  # targets for which nobody need be learned from
 
 
 def main() -> int:
@@ -132,6 +134,10 @@ def run(args: argparse.Namespace, config: dict) -> int:
     """Both phases and the closing words; the exit status."""
     results = Path(config["results"])
     cast = people.gather(config)
+    if args.target not in PREPARING:
+        cast.teachers("motion_teachers")
+    for path in cast.left_alone:
+        print(f"left alone: {cli.one_line(path)}: no video or sound by its name")
     known = set(cast.refused)
     if any(not (results / name / "ingest.json").exists() for name in cast.everybody):
         status = snakemake(args, "ingest_all")

@@ -7,6 +7,7 @@ from torch.nn import functional
 BANDS = 40  # log-mel bands
 HOP = 160  # samples between rows, 10 ms
 HOPS_PER_FRAME = 4
+ROW_MS = 10
 CHANNELS = 16  # of the first 2-D convolution; the others have twice as many
 HIDDEN = 96
 DILATIONS = (1, 2, 3)  # frames; with the 2-D part the network hears 0.3 s before and after a frame
@@ -52,6 +53,6 @@ class MotionNet(nn.Module):
 
 
 def shift_rows(mel: Tensor, rows: int) -> Tensor:
-    """Delay log-mel (4T,BANDS) by `rows` of 10 ms (negative: advance), repeating the end row."""
+    """Delay log-mel (4T,BANDS), or any rows, by `rows` (negative: advance), repeating the end."""
     index = torch.arange(len(mel)) - rows
     return mel[index.clamp(0, len(mel) - 1)]

@@ -10,6 +10,7 @@ from torch import Tensor
 from d3talker.cli import progress
 from d3talker.motion.augment import AugmentSettings, augment
 from d3talker.motion.clips import Clip, delay_sound
+from d3talker.motion.model import mean_prediction
 from d3talker.motion.network import HOPS_PER_FRAME, MotionNet, shift_rows
 
 log = logging.getLogger("d3talker")
@@ -63,13 +64,25 @@ def motion_loss(
 def lag_curve(network: MotionNet, clip: Clip) -> np.ndarray:
     """Correlation (len(LAGS),) of predicted and seen opening with the sound delayed by each lag."""
     training = network.training
-    network.eval()
-    shifted = torch.stack([shift_rows(clip.mel, lag) for lag in LAGS])
-    predicted = network(shifted) @ clip.opening
+    predicted = openings_by_lag([network.eval()], clip, LAGS)
     network.train(training)
     seen = clip.motion @ clip.opening
     inner = slice(EDGE, -EDGE)
     return np.array([correlation(row[inner], seen[inner]) for row in predicted])
+
+
+def openings_by_lag(networks: list[MotionNet], clip: Clip, lags: range) -> Tensor:
+    """Mouth opening (len(lags),T) that the networks hear, the sound delayed by rows of 10 ms.
+
+    Delays of whole frames move a prediction by as many frames, so four predictions serve all lags;
+    frames near the ends, where sound was missing, repeat their neighbours.
+    """
+    parts = [
+        mean_prediction(networks, shift_rows(clip.mel, rows)) @ clip.opening
+        for rows in range(HOPS_PER_FRAME)
+    ]
+    whole = [divmod(lag, HOPS_PER_FRAME) for lag in lags]
+    return torch.stack([shift_rows(parts[rows], frames) for frames, rows in whole])
 
 
 def correlation(a: Tensor, b: Tensor) -> float:

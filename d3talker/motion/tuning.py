@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from d3talker.motion.clips import Clip, delay_sound
+from d3talker.motion.clips import Clip
 from d3talker.motion.model import Calibration, MotionModel, mean_prediction
 from d3talker.motion.network import MotionNet
-from d3talker.motion.training import LAGS, correlation, lag_curve, motion_loss
+from d3talker.motion.training import correlation, motion_loss
 
 log = logging.getLogger("d3talker")
 
@@ -30,7 +30,6 @@ class TuneMotionSettings:
     opening_weight: float = 1.0  # loss of the mouth opening beside the mean loss of coefficients
     folds: int = 3  # parts of the training seconds that are predicted without having been seen
     margin: float = 0.1  # widening of the training range that predictions are clamped to
-    clear_lag: int = 9  # rows of 10 ms from which sound and picture are taken to be out of step
 
 
 @torch.no_grad()
@@ -127,22 +126,7 @@ def calibrate(clip: Clip, predicted: Tensor, margin: float) -> Calibration:
 def tune_motion(
     model: MotionModel, clip: Clip, settings: TuneMotionSettings, seed: int
 ) -> tuple[MotionModel, dict]:
-    """Tune and calibrate a model to a person's clip. Returns it and what was measured.
-
-    A lag between sound and picture below `clear_lag` is left for tuning to learn. A longer one is
-    a fault of the recording: the networks are tuned with it removed, and predict in sync.
-    """
-    curve = np.mean([lag_curve(network, clip) for network in model.networks], axis=0)
-    lag = LAGS[int(curve.argmax())]
-    clear = abs(lag) >= settings.clear_lag
-    if clear:
-        log.warning(
-            "%s: the picture comes %+d ms after the sound; motion is predicted in sync with the "
-            "sound, not with this recording",
-            clip.name,
-            10 * lag,
-        )
-        clip = delay_sound(clip, lag)
+    """Tune and calibrate a model to a person's clip. Returns it and what was measured."""
     held_out = cross_fitted(model.networks, clip, settings, seed)
     tuned = replace(
         model,
@@ -160,8 +144,6 @@ def tune_motion(
         )
     untuned = mean_prediction(model.networks, clip.mel)
     measured = {
-        "picture_after_sound_ms": 10 * lag,
-        "lag_compensated": clear,
         "opening_correlation_untuned": round(correlation(untuned @ clip.opening, opening), 3),
         "opening_correlation_held_out": round(agreement, 3),
     }

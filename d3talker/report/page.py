@@ -39,6 +39,7 @@ class Person:
     ingest: Mapping  # ingest.json
     opening: np.ndarray  # (T,) mouth opening in the clip, NaN without a face
     tracking: str  # address of the tracker's check picture, relative to the page
+    sync: Mapping  # sync.json
     runs: list[Run]
 
     def self_driven(self) -> list[Run]:
@@ -78,6 +79,7 @@ def render(
         provenance=dict(provenance) | conditions(runs),
         scores=scores,
         mouth_chart=mouth_chart,
+        sync_chart=sync_chart,
         training_charts=training_charts,
         milliseconds=milliseconds,
         training_minutes=training_minutes,
@@ -145,6 +147,16 @@ def mouth_chart(person: Person, run: Run) -> Markup:
     ]
     title = "Mouth opening / distance of the eyes"
     return Markup(svg.chart(title, "s of the clip", lines, width=WIDE))
+
+
+def sync_chart(person: Person) -> Markup | None:
+    """How well the sound tells the seen mouth opening, by how much it is delayed."""
+    lag = person.sync["picture_after_sound"]
+    if lag is None:
+        return None
+    ms = np.array(person.sync["lags_ms"])
+    line = svg.Line("agreement", ms, np.array(lag["agreement_by_lag"]))
+    return Markup(svg.chart("Correlation of heard and seen mouth", "sound delayed, ms", [line]))
 
 
 def training_charts(run: Run) -> list[Markup]:

@@ -50,6 +50,8 @@ def results(tmp_path):
     clip |= {"test": [75, 100], "note": None, "warnings": []}
     save_json(tmp_path / "anna" / "ingest.json", clip)
     save_landmarks(tmp_path / "anna" / "landmarks.npz", 100)
+    sync = {"verdict": "in step", "sound_moved_ms": 0, "picture_after_sound": None}
+    save_json(tmp_path / "anna" / "sync.json", sync)
     save_json(tmp_path / "bert" / "refused.json", {"refused": "bert.mp4: has no audio stream"})
     return tmp_path
 

@@ -36,10 +36,19 @@ def make_run(drive="self", variant="d3talker", **values):
     )
 
 
-def make_page(runs, refused=(), **ingest):
+SYNC = {
+    "verdict": "in step",
+    "sound_moved_ms": 0,
+    "lags_ms": [-10, 0, 10],
+    "picture_after_sound": {"agreement_by_lag": [0.1, 0.5, 0.2]},
+}
+
+
+def make_page(runs, refused=(), sync=None, **ingest):
     clip = {"identity": "anna", "source": "Anna <1>.mp4", "seconds": 6.0, "size": 512, "fps": 25}
     clip |= {"test": [100, 150], "note": None, "warnings": []} | ingest
-    person = page.Person(clip, np.linspace(0, 0.2, 150), "anna/track.png", runs)
+    opening, sync = np.linspace(0, 0.2, 150), SYNC | (sync or {})
+    person = page.Person(clip, opening, "anna/track.png", sync, runs)
     return page.render([person], refused, CONFIG, {"git commit": "abc"})
 
 
@@ -53,6 +62,16 @@ def test_videos_and_the_check_picture_are_linked_and_everything_else_is_inside()
     videos = [f"anna/d3talker/10s/{drive}/video.mp4" for drive in ("self", "speech")]
     assert addresses == ["anna/track.png", *videos]
     assert "http" not in html
+
+
+def test_whether_the_sound_is_in_step_is_told_and_drawn():
+    html = make_page([make_run()])
+    assert '<p class="soft">Sound and picture: in step.</p>' in html
+    assert "sound delayed, ms" in html
+    moved = {"verdict": "late; the sound is moved to fit", "sound_moved_ms": 120}
+    html = make_page([make_run()], sync=moved | {"picture_after_sound": None})
+    assert '<p class="warn">Sound and picture: late; the sound is moved to fit.</p>' in html
+    assert "sound delayed, ms" not in html
 
 
 def test_notes_warnings_and_refusals_are_shown():

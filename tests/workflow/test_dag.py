@@ -1,5 +1,6 @@
 """What is made when, with stages that write empty files."""
 
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_any_file_name_works(checkout):
     status, output = checkout.run("--target", "ingest_all")
     assert status == 0, output
     assert jobs(output)["ingest"] == len(names) + 2  # with anna and carl
+
+
+def test_without_people_to_learn_from_videos_can_be_prepared_and_no_more(checkout):
+    shutil.rmtree(checkout.root / "videos" / "pretrain")
+    status, output = checkout.run()
+    assert status == 2 and not jobs(output)
+    assert "nobody to learn from: put videos of other people into videos/pretrain" in output
+    status, output = checkout.run("--target", "prepare")
+    assert status == 0, output
+    assert checkout.exists("anna/track.npz")
 
 
 def test_names_that_collide_name_both_files(checkout):

@@ -1,5 +1,7 @@
 """Names, collisions, and who takes part."""
 
+import shutil
+
 import pytest
 
 from workflow import people
@@ -9,6 +11,10 @@ def cast(tmp_path, *videos, **config):
     (tmp_path / "videos" / "pretrain").mkdir(parents=True)
     for name in videos:
         (tmp_path / "videos" / name).touch()
+    return people.gather(config_of(tmp_path, **config))
+
+
+def config_of(tmp_path, **config):
     defaults = {
         "videos": str(tmp_path / "videos"),
         "audios": None,
@@ -19,7 +25,7 @@ def cast(tmp_path, *videos, **config):
         "person": {},
         "ingest": {},
     }
-    return people.gather(defaults | config)
+    return defaults | config
 
 
 @pytest.mark.parametrize(
@@ -76,9 +82,28 @@ def test_people_that_are_asked_for_must_be_there(tmp_path):
         cast(tmp_path, "anna.mp4", "pretrain/carl.mp4", pretrain={"identities": ["zoe"]})
 
 
-def test_a_run_without_people_to_learn_from_says_where_to_put_them(tmp_path):
+def test_without_people_to_learn_from_it_is_said_where_to_put_them(tmp_path):
+    found = cast(tmp_path, "anna.mp4")
+    assert list(found.targets) == ["anna"]
     with pytest.raises(people.NameProblem, match="videos/pretrain"):
-        cast(tmp_path, "anna.mp4")
+        found.teachers("field_teachers")
+
+
+def test_people_to_learn_from_may_be_elsewhere(tmp_path):
+    (tmp_path / "teachers").mkdir()
+    (tmp_path / "teachers" / "zoe.mkv").touch()
+    elsewhere = {"videos": str(tmp_path / "teachers")}
+    found = cast(tmp_path, "anna.mp4", "pretrain/carl.mp4", pretrain=elsewhere)
+    assert found.teachers("field_teachers") == ["zoe"]
+    shutil.rmtree(tmp_path / "teachers")
+    with pytest.raises(people.NameProblem, match="teachers: no such folder"):
+        people.gather(config_of(tmp_path, pretrain=elsewhere))
+
+
+def test_files_that_are_no_videos_by_name_are_left_alone_and_told(tmp_path):
+    found = cast(tmp_path, "anna.TS", "notes.txt", ".hidden", "pretrain/carl.wmv", "pretrain/x.zip")
+    assert list(found.targets) == ["anna"]
+    assert [path.name for path in found.left_alone] == ["notes.txt", "x.zip"]
 
 
 def test_a_person_is_asked_for_by_the_name_of_a_video(tmp_path):

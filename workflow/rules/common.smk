@@ -1,5 +1,6 @@
 # What all rules share: who takes part, wildcard constraints, input functions, command prefixes.
 
+import json
 import os
 import re
 import shlex
@@ -100,6 +101,18 @@ def target_threads(wildcards):
     return config["threads"] or max(1, (workflow.cores or 1) // max(1, len(CAST.targets)))
 
 
+def of_teachers(path, group):
+    """Input function for `path` of everybody of a group of teachers, of whom there must be some."""
+
+    def paths(wildcards):
+        try:
+            return expand(path, id=CAST.teachers(group))
+        except people.NameProblem as problem:
+            raise WorkflowError(str(problem))
+
+    return paths
+
+
 def clip():
     """What the training stages read of one person's clip."""
     return {
@@ -127,10 +140,10 @@ def options(wildcards, input):
 
 
 def sound(name):
-    """The 16 kHz sound of a person's clip or of a cross-driving audio."""
+    """The 16 kHz sound of a person's clip, of a target in step with it, or a cross-driving audio."""
     if name in CAST.audios:
         return f"<results>/audio/{name}.wav"
-    return f"<results>/{name}/audio.wav"
+    return f"<results>/{name}/{'audio_synced' if name in CAST.targets else 'audio'}.wav"
 
 
 def driving_audio(wildcards):

@@ -3,8 +3,8 @@
 
 rule pretrain_motion:
     input:
-        audio=expand("<results>/{id}/audio.wav", id=CAST.motion_teachers),
-        track=expand("<results>/{id}/track.npz", id=CAST.motion_teachers),
+        audio=of_teachers("<results>/{id}/audio.wav", "motion_teachers"),
+        track=of_teachers("<results>/{id}/track.npz", "motion_teachers"),
         face_model=FACE_MODEL,
     output:
         "<results>/pretrained/audio_to_motion.safetensors",
@@ -29,10 +29,38 @@ rule pretrain_motion:
         " --seed {params.seed} --out {output:q} 2>&1 | tee {log:q}"
 
 
-rule tune_motion:
+rule sync:
     input:
         model="<results>/pretrained/audio_to_motion.safetensors",
         audio="<results>/{id}/audio.wav",
+        track="<results>/{id}/track.npz",
+        ingest="<results>/{id}/ingest.json",
+    output:
+        audio="<results>/{id}/audio_synced.wav",
+        json="<results>/{id}/sync.json",
+    log:
+        "<logs>/{id}/sync.log",
+    benchmark:
+        "<benchmarks>/{id}/sync.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        stage=stage("sync", "torch"),
+        files=options,
+        settings=json.dumps(config["sync"], sort_keys=True),
+    message:
+        "{wildcards.id}: are sound and picture in step?"
+    shell:
+        "{params.stage} {params.files} --settings {params.settings:q}"
+        " --out-audio {output.audio:q} --out-json {output.json:q} 2>&1 | tee {log:q}"
+
+
+rule tune_motion:
+    input:
+        model="<results>/pretrained/audio_to_motion.safetensors",
+        audio="<results>/{id}/audio_synced.wav",
         track="<results>/{id}/track.npz",
         ingest="<results>/{id}/ingest.json",
     output:

@@ -47,6 +47,7 @@ rule report:
             *of_avatars("refiner.curves.csv"),
             *expand("<results>/{id}/landmarks.npz", id=CAST.targets),
             *expand("<results>/{id}/track.png", id=CAST.targets),
+            *expand("<results>/{id}/sync.json", id=CAST.targets),
         ],
     output:
         "<results>/report.html",

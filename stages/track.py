@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from d3talker.artifacts import load_arrays, save_arrays, save_image
+from d3talker.artifacts import load_arrays, load_json, save_arrays, save_image
 from d3talker.cli import InputError, run
 from d3talker.face.action_units import NAMES, action_units
 from d3talker.face.check_picture import check_picture, choose_frames
@@ -40,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--landmarks", required=True, help="landmarks.npz of the clip")
     parser.add_argument("--face-model", required=True, help="face_model.npz")
+    parser.add_argument("--ingest", help="ingest.json of the clip, which knows of jump cuts")
     parser.add_argument("--video", help="the clip, for the check picture only")
     parser.add_argument("--out", required=True, help="track.npz to write")
     parser.add_argument("--out-picture", help="check picture to write (.png); needs --video")
@@ -56,7 +57,8 @@ def main() -> None:
         )
     model = FaceModel.load(args.face_model)
     settings = TrackSettings()
-    track = track_face(model, points, valid, size, settings)
+    jump_cuts = load_json(args.ingest)["jump_cuts"] if args.ingest else []
+    track = track_face(model, points, valid, size, settings, jump_cuts)
     head = head_points(model, track, points, size)
 
     report(args.landmarks, track, valid, size)

@@ -2,16 +2,17 @@
 
 Unknown are rotation, translation and expression of each frame, and the person's face: identity
 coefficients and a small free offset of every point. Gauss-Newton on all frames at once: the
-temporal priors couple each frame with the two before and after it, so the normal equations are
-block-banded. It alternates with a linear solve for the face. Frames whose landmarks then fit badly
-(trusted.py) are bridged like those without a face, and the rest is solved again.
+temporal priors couple each frame with the two before and after it, but not across a jump cut, so
+the normal equations are block-banded. It alternates with a linear solve for the face. Frames whose
+landmarks then fit badly (trusted.py) are bridged like those without a face, and the rest is solved
+again.
 
 The focal length is the prior's: such clips hardly show it (docs/preprocessing.md).
 
 Inside, everything is scaled to a frame of REFERENCE_SIZE pixels, so that settings have one meaning.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,11 +76,15 @@ class Track:
 
 @dataclass(frozen=True)
 class Problem:
-    """What the tracker is given: target (T,478,2) px from the image centre, weights (T,478)."""
+    """What the tracker is given: target (T,478,2) px from the image centre, weights (T,478).
+
+    steady (T-2,): 1 where a frame and the next two are one movement, 0 across a jump cut.
+    """
 
     model: FaceModel
     target: np.ndarray
     weights: np.ndarray
+    steady: np.ndarray
     settings: TrackSettings
 
 
@@ -104,10 +109,12 @@ def track_face(
     valid: np.ndarray,
     size: int,
     settings: TrackSettings = TrackSettings(),
+    jump_cuts: Sequence[int] = (),
 ) -> Track:
     """Track landmarks `points` (T,478,3) px of a size x size frame; `valid` (T,) marks faces found.
 
-    Frames that are not valid, or turn out not to be trusted, are bridged by the temporal priors.
+    jump_cuts: frames that do not continue the movement of the frame before. Frames that are not
+    valid, or turn out not to be trusted, are bridged by the temporal priors.
     """
     scale = REFERENCE_SIZE / size
     model = model.astype(np.float64)
@@ -115,6 +122,7 @@ def track_face(
         model=model,
         target=points[..., :2] * np.float64(scale) - REFERENCE_SIZE / 2,
         weights=point_weights(settings) * valid[:, None],
+        steady=steady_frames(len(points), jump_cuts),
         settings=settings,
     )
     R, t = initial_pose(model.mean, points, size, settings.focal / scale)
@@ -143,6 +151,14 @@ def track_face(
         reprojection_error=np.where(valid, error, np.nan),
         valid=trusted,
     )
+
+
+def steady_frames(frames: int, jump_cuts: Sequence[int]) -> np.ndarray:
+    """1 (T-2,) float64 where frames i, i+1, i+2 are one movement, 0 where a cut is among them."""
+    steady = np.ones(max(frames - 2, 0))
+    for cut in jump_cuts:
+        steady[max(cut - 2, 0) : cut] = 0
+    return steady
 
 
 def improve(problem: Problem, estimate: Estimate, rounds: int) -> Estimate:
@@ -202,8 +218,10 @@ def frames_step(problem: Problem, estimate: Estimate) -> Estimate:
     hessian[:, coefficients, coefficients] += settings.expression_prior
     gradient[:, POSE:] += settings.expression_prior * expression
     smooth = smoothness_weights(np.median(t[:, 2]), len(coefficients), settings)
-    gradient += smooth * second_difference_gradient(estimate.R, t, expression)
-    step = -solve_banded(hessian, gradient, smooth)
+    second = second_difference(estimate.R, t, expression) * problem.steady[:, None]
+    for shift, factor in enumerate((1, -2, 1)):
+        gradient[shift : shift + len(second)] += factor * smooth * second
+    step = -solve_banded(hessian, gradient, smooth, problem.steady)
     return replace(
         estimate,
         R=Rotation.from_rotvec(step[:, :3]).as_matrix() @ estimate.R,
@@ -239,20 +257,21 @@ def smoothness_weights(depth: float, components: int, settings: TrackSettings) -
     )
 
 
-def second_difference_gradient(R: np.ndarray, t: np.ndarray, expression: np.ndarray) -> np.ndarray:
-    """Half the gradient (T,D) of the sum of squared second differences in time."""
+def second_difference(R: np.ndarray, t: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    """Second differences (T-2,D) in time of all unknowns."""
     turn = Rotation.from_matrix(R[1:] @ R[:-1].transpose(0, 2, 1)).as_rotvec()
-    second = np.concatenate(
+    return np.concatenate(
         [np.diff(turn, axis=0), np.diff(t, 2, axis=0), np.diff(expression, 2, axis=0)], axis=1
     )
-    gradient = np.zeros((len(R), second.shape[1]))
-    for shift, factor in enumerate((1, -2, 1)):
-        gradient[shift : shift + len(second)] += factor * second
-    return gradient
 
 
-def solve_banded(hessian: np.ndarray, gradient: np.ndarray, smooth: np.ndarray) -> np.ndarray:
-    """Solve (blocks `hessian` (T,D,D) + second-difference prior) x = `gradient` (T,D)."""
+def solve_banded(
+    hessian: np.ndarray, gradient: np.ndarray, smooth: np.ndarray, steady: np.ndarray
+) -> np.ndarray:
+    """Solve (blocks `hessian` (T,D,D) + second-difference prior) x = `gradient` (T,D).
+
+    The prior has weights smooth (D,) of the unknowns times steady (T-2,) of the frames.
+    """
     frames, unknowns = gradient.shape
     # [j, i-j] of the lower triangle: LAPACK's own order, so that it need not copy.
     bands = np.zeros((frames, unknowns, 2 * unknowns + 1))
@@ -264,7 +283,7 @@ def solve_banded(hessian: np.ndarray, gradient: np.ndarray, smooth: np.ndarray) 
     for i in range(3):
         for j in range(i + 1):
             band = bands[j : j + max(frames - 2, 0), :, (i - j) * unknowns]
-            band += factors[i] * factors[j] * smooth
+            band += factors[i] * factors[j] * smooth * steady[:, None]
     bands = bands.reshape(-1, 2 * unknowns + 1).T
     solution = solveh_banded(
         bands, gradient.ravel(), lower=True, overwrite_ab=True, check_finite=False

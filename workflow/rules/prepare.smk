@@ -110,6 +110,7 @@ rule track:
     input:
         landmarks="<results>/{id}/landmarks.npz",
         face_model=FACE_MODEL,
+        ingest="<results>/{id}/ingest.json",
         video="<results>/{id}/video.mp4",  # for the picture only
     output:
         track="<results>/{id}/track.npz",

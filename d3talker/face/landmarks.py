@@ -11,17 +11,22 @@ OUTER_EYE_CORNERS = (33, 263)
 INNER_LIPS = (13, 14)
 
 
+LOST_FRAMES = 50  # 2 s, the longest gap that ingest leaves in a clip
+
+
 def follow_face(candidates: np.ndarray, previous: np.ndarray | None) -> np.ndarray | None:
     """The face of this frame that continues the clip: the nearest one, first the largest.
 
-    candidates: (n,P,3) px; previous: (P,3) px of the last frame with a face, or None.
+    candidates: (n,P,3) px; previous: (P,3) px of the last frame with a face, or None. None if no
+    face is within the previous one's height of its place: that is somebody else.
     """
     if len(candidates) == 0:
         return None
     if previous is None:
         return candidates[np.ptp(candidates[:, :, 1], axis=1).argmax()]
     distance = np.linalg.norm(candidates[:, :, :2] - previous[:, :2], axis=2).mean(1)
-    return candidates[distance.argmin()]
+    nearest = distance.argmin()
+    return candidates[nearest] if distance[nearest] < np.ptp(previous[:, 1]) else None
 
 
 def track_faces(
@@ -30,7 +35,8 @@ def track_faces(
     """Landmarks of one face through a clip.
 
     frames: (H,W,3) uint8. find_meshes: image -> (n,points,3) px of all faces in it.
-    Returns points (T,points,3) float32 and valid (T,) bool. Frames without a face are bridged by
+    A face that is lost for LOST_FRAMES is looked for anew. Returns points (T,points,3) float32 and
+    valid (T,) bool. Frames without a face are bridged by
     linear interpolation, never skipped; a clip without any face gives zeros and no valid frame.
     """
     empty = np.zeros((points, 3), np.float32)
@@ -38,7 +44,8 @@ def track_faces(
     for frame in frames:
         found = follow_face(find_meshes(frame), previous)
         valid.append(found is not None)
-        previous = previous if found is None else found
+        if found is not None or not any(valid[-LOST_FRAMES:]):
+            previous = found
         data += np.asarray(empty if found is None else found, np.float32).tobytes()
     tracks = np.frombuffer(data, np.float32).reshape(-1, points, 3)
     return bridge_gaps(tracks, np.array(valid, bool)), np.array(valid, bool)

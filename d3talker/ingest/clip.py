@@ -83,7 +83,7 @@ def write_clip(video, size: int, source: str | Path, out: str | Path) -> Iterato
             vcodec="libx264",
             pix_fmt="yuv420p",
             crf=10,
-            preset="fast",
+            preset="superfast",  # half the time of the next, at the same error; twice the size
             movflags="+faststart",
             fflags="+bitexact",
         )

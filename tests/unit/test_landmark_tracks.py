@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from d3talker.face.landmarks import bridge_gaps, eye_openness, mouth_openness, track_faces
+from d3talker.face.landmarks import (
+    LOST_FRAMES,
+    bridge_gaps,
+    eye_openness,
+    mouth_openness,
+    track_faces,
+)
 
 
 def face_at(x, size=10.0):
@@ -16,18 +22,29 @@ def track(*frames):
 
 
 def test_the_first_frame_takes_the_largest_face_and_the_next_ones_the_nearest():
-    points, valid = track(
-        [face_at(0), face_at(100, 20)], [face_at(98, 20), face_at(0, 30)], [face_at(0)]
-    )
+    points, valid = track([face_at(0), face_at(100, 20)], [face_at(98, 20), face_at(0, 30)])
     assert valid.all()
     assert points[0, 0, 0] == 100
     assert points[1, 0, 0] == 98
 
 
+def test_a_neighbour_does_not_take_the_place_of_a_face_that_is_lost():
+    points, valid = track([face_at(0), face_at(30, 9)], [face_at(30, 9)], [face_at(4)])
+    assert valid.tolist() == [True, False, True]
+    assert np.allclose(points[:, 0, 0], [0, 2, 4])
+
+
+def test_a_face_that_is_lost_for_long_is_looked_for_anew():
+    points, valid = track([face_at(0)], *[[]] * (LOST_FRAMES - 1), [face_at(50)], [], [face_at(50)])
+    assert not valid[LOST_FRAMES]
+    points, valid = track([face_at(0)], *[[]] * LOST_FRAMES, [face_at(50)], [face_at(51)])
+    assert valid[-2:].all() and points[-1, 0, 0] == 51
+
+
 def test_gaps_are_bridged_in_place():
-    points, valid = track([], [face_at(10)], [], [], [face_at(40)], [])
+    points, valid = track([], [face_at(10)], [], [], [face_at(16)], [])
     assert valid.tolist() == [False, True, False, False, True, False]
-    assert np.allclose(points[:, 0, 0], [10, 10, 20, 30, 40, 40])
+    assert np.allclose(points[:, 0, 0], [10, 10, 12, 14, 16, 16])
 
 
 def test_no_face_at_all_gives_zeros():

@@ -8,8 +8,17 @@ import numpy as np
 from numba import njit, prange
 
 from d3talker.compiled import JIT
-from d3talker.simd.memory import gather, load, load_first, new_lines, store, store_first
+from d3talker.simd.memory import (
+    add_pair,
+    gather_pairs,
+    load,
+    load_first,
+    new_lines,
+    store,
+    store_first,
+)
 from d3talker.simd.rows import filled, total, whole
+from d3talker.simd.shuffles import first_pairs, last_pairs
 
 PLANES = ((0, 1), (1, 2), (0, 2))  # the axes of each plane: xy, yz, xz
 PARTS = 4  # of the points, whose table gradients are summed one by one, in this order
@@ -19,6 +28,10 @@ HALF, ONE = np.float32(0.5), np.float32(1)
 # Lines of the constants of the levels: cells across the cube, grid points across, and for each
 # plane the first entry.
 SCALES, WIDTHS, OFFSETS = range(3)
+
+# Lines in which the gradients of a point lie before they are added to the table: pairs of
+# neighbours below and above it, and the places of the first of each pair.
+LOWER, UPPER, BELOW, ABOVE, SCRATCH = 0, 2, 4, 5, 6
 
 
 def level_lines(scales: np.ndarray, widths: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -60,10 +73,10 @@ def cell(lines, plane, u, v):
 def look_up_plane(table, lines, plane, u, v):
     """Bilinear look-up in all levels of a plane."""
     k, x, y = cell(lines, plane, u, v)
-    above = k + load(lines, WIDTHS)
-    low, high = gather(table, k), gather(table, above)
-    low += x * (gather(table, k + ONE) - low)
-    high += x * (gather(table, above + ONE) - high)
+    low, low_right = gather_pairs(table, k)
+    high, high_right = gather_pairs(table, k + load(lines, WIDTHS))
+    low += x * (low_right - low)
+    high += x * (high_right - high)
     return low + y * (high - low)
 
 
@@ -84,31 +97,31 @@ def look_up(points, bound, table, lines, levels, features):
 def add_corners(by_table, lines, plane, u, v, by_features, i, levels, scratch):
     """Add the gradient of one look-up to the entries of its four corners."""
     k, x, y = cell(lines, plane, u, v)
-    store(scratch, 0, k)
-    store(scratch, 1, x)
-    store(scratch, 2, y)
+    gradient = load_first(by_features, i, plane * levels, levels)
+    upper = gradient * y
+    lower = gradient - upper
+    lower_right, upper_right = lower * x, upper * x
+    lower, upper = lower - lower_right, upper - upper_right
+    store(scratch, LOWER, first_pairs(lower, lower_right))
+    store(scratch, LOWER + 1, last_pairs(lower, lower_right))
+    store(scratch, UPPER, first_pairs(upper, upper_right))
+    store(scratch, UPPER + 1, last_pairs(upper, upper_right))
+    store(scratch, BELOW, k)
+    store(scratch, ABOVE, k + load(lines, WIDTHS))
     for level in range(levels):
-        lower_left = np.int64(scratch[0, level])
-        upper_left = lower_left + np.int64(lines[WIDTHS, level])
-        gradient = by_features[i, plane * levels + level]
-        upper = gradient * scratch[2, level]
-        lower = gradient - upper
-        lower_right, upper_right = lower * scratch[1, level], upper * scratch[1, level]
-        by_table[lower_left] += lower - lower_right
-        by_table[lower_left + 1] += lower_right
-        by_table[upper_left] += upper - upper_right
-        by_table[upper_left + 1] += upper_right
+        add_pair(by_table, scratch, BELOW, LOWER, level)
+        add_pair(by_table, scratch, ABOVE, UPPER, level)
 
 
 @njit(parallel=True, **JIT)
 def table_gradient(points, bound, lines, levels, by_features, by_parts):
     """Add to `by_parts` (PARTS, entries), of zeros, the gradients of each part of the points."""
     for part in prange(PARTS):
-        scratch = new_lines(3)
+        scratch = new_lines(SCRATCH)
         count = points.shape[0]
-        for i in range(count * part // PARTS, count * (part + 1) // PARTS):
-            for plane in range(len(PLANES)):
-                a, b = plane_axes(plane)
+        for plane in range(len(PLANES)):
+            a, b = plane_axes(plane)
+            for i in range(count * part // PARTS, count * (part + 1) // PARTS):
                 u, v = unit(points[i, a], bound), unit(points[i, b], bound)
                 if inside(u, v):
                     add_corners(by_parts[part], lines, plane, u, v, by_features, i, levels, scratch)
@@ -118,13 +131,13 @@ def table_gradient(points, bound, lines, levels, by_features, by_parts):
 def plane_gradient(table, lines, plane, u, v, by_features):
     """Gradient by u and v of one look-up; `by_features` is the row of its levels."""
     k, x, y = cell(lines, plane, u, v)
-    above = k + load(lines, WIDTHS)
-    corner, left_above = gather(table, k), gather(table, above)
-    low = gather(table, k + ONE) - corner
-    twist = gather(table, above + ONE) - left_above - low
+    corner, right = gather_pairs(table, k)
+    above, above_right = gather_pairs(table, k + load(lines, WIDTHS))
+    low = right - corner
+    twist = above_right - above - low
     weight = by_features * load(lines, SCALES)
     by_u = total(weight * (low + y * twist))
-    return by_u, total(weight * (left_above - corner + x * twist))
+    return by_u, total(weight * (above - corner + x * twist))
 
 
 @njit(parallel=True, **JIT)

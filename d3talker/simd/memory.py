@@ -161,6 +161,74 @@ def gather(typing_context, array, index):
 
 
 @intrinsic
+def gather_pairs(typing_context, array, index):
+    """What `gather` finds at 16 places, and what lies behind each of them."""
+
+    def emit(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        index = builder.fptosi(args[1], INTS)
+        halves = [_pairs(builder, data, index, first) for first in (0, LANES // 2)]
+        rows = [
+            builder.shuffle_vector(*halves, ir.Constant(INTS, [*range(side, 2 * LANES, 2)]))
+            for side in (0, 1)
+        ]
+        return context.make_tuple(builder, sig.return_type, rows)
+
+    return types.UniTuple(Row, 2)(array, Row), emit
+
+
+def _pairs(builder, data, index, first):
+    """Two numbers at each of 8 of the 16 places `index`, from the `first` on, as one vector."""
+    half = LANES // 2
+    if HAS_AVX512:
+        kinds = (ir.DoubleType(), ir.IntType(1), ir.IntType(32))
+        doubles, bits, places = (ir.VectorType(kind, half) for kind in kinds)
+        lanes = ir.Constant(places, [*range(first, first + half)])
+        places = builder.shuffle_vector(index, index, lanes)
+        pointer = builder.bitcast(data, ir.DoubleType().as_pointer())
+        arguments = [doubles, pointer.type, places.type, bits, ir.IntType(32)]
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(doubles, arguments),
+            "llvm.x86.avx512.mask.gather.dpd.512",
+        )
+        nothing, everywhere = ir.Constant(doubles, [0.0] * half), ir.Constant(bits, [True] * half)
+        found = builder.call(function, [nothing, pointer, places, everywhere, ir.IntType(32)(4)])
+        return builder.bitcast(found, FLOATS)
+    found = ir.Constant(FLOATS, ir.Undefined)
+    for lane in range(half):
+        place = builder.extract_element(index, ir.IntType(32)(first + lane))
+        for side in (0, 1):
+            number = builder.load(builder.gep(data, [builder.add(place, ir.IntType(32)(side))]))
+            found = builder.insert_element(found, number, ir.IntType(32)(2 * lane + side))
+    return found
+
+
+@intrinsic
+def add_pair(typing_context, array, lines, place, pairs, k):
+    """Add the pair k of neighbours in the lines from `pairs` on to two neighbours of an array (n,)
+    float32. Number k of the line `place` says which, as of `gather`."""
+
+    def emit(context, builder, sig, args):
+        array, lines, place, pairs, k = args
+        first = context.make_array(sig.args[1])(context, builder, lines).data
+        lanes = ir.IntType(64)(LANES)
+
+        def number(line, lane):
+            return builder.gep(first, [builder.add(builder.mul(line, lanes), lane)])
+
+        pair = ir.VectorType(ir.FloatType(), 2).as_pointer()
+        added = builder.load(builder.bitcast(number(pairs, builder.add(k, k)), pair), align=4)
+        index = builder.fptosi(builder.load(number(place, k)), ir.IntType(64))
+        data = context.make_array(sig.args[0])(context, builder, array).data
+        entries = builder.bitcast(builder.gep(data, [index]), pair)
+        builder.store(builder.fadd(builder.load(entries, align=4), added), entries, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, lines, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
 def spread_at(typing_context, array, line, column):
     """One number of a C-contiguous array (m,n) float32, repeated 16 times."""
 

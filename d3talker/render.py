@@ -1,5 +1,6 @@
 """Rendering of a driven avatar, frame by frame, with the time of each part."""
 
+import operator
 import time
 from collections.abc import Iterator, Sequence
 from functools import reduce
@@ -14,6 +15,7 @@ from d3talker.fields.deformation import face_mouth_hook
 from d3talker.refine.styleunet import StyleUNet, for_display, refine
 from d3talker.train.scene import Scene
 
+FIELDS = ("both", "general", "individual")  # that move the avatar
 PARTS = ("fields", "rasterize", "refine")
 WARM_UP = 5  # frames that compile and fill caches; they are not timed
 REFINED_MARGIN = 4  # px around the head that the refiner may change
@@ -48,11 +50,12 @@ class FrozenAvatar:
     """An avatar that is trained no more: what is the same in every frame is computed once.
 
     That is the code of the rest positions, and every attribute that the fields do not change.
+    `fields`, one of FIELDS, says which of them move it.
     """
 
     @torch.no_grad()
-    def __init__(self, avatar: Avatar) -> None:
-        self.avatar = avatar
+    def __init__(self, avatar: Avatar, fields: str = "both") -> None:
+        self.avatar, self.fields = avatar, fields
         self.face, self.mouth = avatar.face.activated(), avatar.mouth.activated()
         if avatar.general is None:
             return
@@ -74,21 +77,26 @@ class FrozenAvatar:
         if signals is None:
             return self.face, self.mouth
         general, individual = self.avatar.general, self.avatar.individual
-        shared = general.face.deform(self.face_codes[0], signals.motion, signals.au)
-        own = individual.face.deform(self.face_codes[1], signals.face_audio, signals.au)
+        changes, moves = [], []
+        if self.fields != "individual":
+            shared = general.face.deform(self.face_codes[0], signals.motion, signals.au)
+            hook = face_mouth_hook(shared.means * self.weight)
+            changes.append(shared)
+            moves.append(general.mouth.deform(self.mouth_codes[0], signals.motion, hook))
+        if self.fields != "general":
+            own = individual.face.deform(self.face_codes[1], signals.face_audio, signals.au)
+            changes.append(own)
+            moves.append(individual.mouth.deform(self.mouth_codes[1], signals.mouth_audio))
         changed = {
             name: torch.addcmul(self.raw[name], change, self.weight)
-            for name, change in (shared + own)._asdict().items()
+            for name, change in reduce(operator.add, changes)._asdict().items()
         }
         changed["scales"] = F.softplus(changed["scales"])
         face = self.face | {
             name: self.face[name].index_copy(0, self.moving, values)
             for name, values in changed.items()
         }
-        hook = face_mouth_hook(shared.means * self.weight)
-        moved = general.mouth.deform(self.mouth_codes[0], signals.motion, hook)
-        moved = moved + individual.mouth.deform(self.mouth_codes[1], signals.mouth_audio)
-        return face, self.mouth | {"means": self.mouth["means"] + moved}
+        return face, self.mouth | {"means": reduce(operator.add, moves, self.mouth["means"])}
 
 
 def now(device: torch.device) -> float:
@@ -107,14 +115,15 @@ def render_frames(
     order: Sequence[int],
     signals: Sequence[Signals | None],
     clock: Clock,
+    fields: str = "both",
 ) -> Iterator[np.ndarray]:
     """Frames uint8 (S,S,3): pose and backdrop of scene item `order[n]`, moved by `signals[n]`.
 
     `scene` holds whole frames; `boxes` (origins (n,2), width, height) around the head is where
-    the refiner works.
+    the refiner works; without a refiner the coarse frames are given. `fields`: one of FIELDS.
     """
     origins, width, height = boxes
-    frozen = FrozenAvatar(avatar)
+    frozen = FrozenAvatar(avatar, fields)
     refiner = None if refiner is None else for_display(refiner)
     device = avatar.device
     for n, i in enumerate(order):

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import __version__, artifacts, cli
 from d3talker.avatar import Avatar, Drive, Signals
-from d3talker.render import Clock, ping_pong, render_frames
+from d3talker.render import FIELDS, Clock, ping_pong, render_frames
 from d3talker.split import FPS, test_range
 from d3talker.train.checkpoint import avatar_from_tensors, load_refiner
 from d3talker.train.files import add_backend_arguments, add_scene_arguments, scene_files
@@ -35,7 +35,8 @@ def parse_arguments() -> argparse.Namespace:
     add_backend_arguments(parser)
     parser.add_argument("--poses", required=True, help="refined poses")
     parser.add_argument("--avatar", required=True, help="adapted avatar")
-    parser.add_argument("--refiner", required=True, help="the target's refiner")
+    parser.add_argument("--refiner", help="the target's refiner; without it frames stay coarse")
+    parser.add_argument("--fields", choices=FIELDS, default="both", help="what moves the avatar")
     parser.add_argument("--drive-motion", required=True, help="facial motion of the audio (.npz)")
     parser.add_argument("--drive-speech", required=True, help="speech features of the audio (.npz)")
     parser.add_argument("--drive-audio", required=True, help="the audio itself (.wav)")
@@ -73,11 +74,14 @@ def hardware(device: torch.device) -> str:
 
 def main() -> None:
     args = parse_arguments()
-    tensors, _ = artifacts.load_tensors(args.avatar)
+    tensors, meta = artifacts.load_tensors(args.avatar)
     corrections = tensors.pop("pose_corrections").numpy()
     avatar = avatar_from_tensors(tensors)
     avatar.use_backends(args.rasterizer, args.encoding)
-    refiner, meta = load_refiner(args.refiner)
+    refiner = None
+    if args.refiner:
+        refiner, meta = load_refiner(args.refiner)
+        refiner = refiner.to(avatar.device).eval()
     start, stop = test_range(artifacts.load_json(args.ingest)["frames"])
     scene = load_scene(scene_files(args), start, stop, whole=True)
     # Where adapt moved the head on the whole, the test poses follow.
@@ -94,12 +98,13 @@ def main() -> None:
     clock = Clock()
     frames = render_frames(
         avatar,
-        refiner.to(avatar.device).eval(),
+        refiner,
         scene,
         boxes(scene.heads, scene.size),
         order,
         drive_signals(args, avatar, shown),
         clock,
+        args.fields,
     )
     frames = cli.progress(frames, len(order), f"render {args.drive}")
     with tempfile.TemporaryDirectory() as folder:
@@ -114,6 +119,8 @@ def main() -> None:
             "secs": int(args.secs),
             "drive": args.drive,
             "preset": args.preset,
+            "fields": args.fields,
+            "refined": refiner is not None,
             "first_frame": int(shown[0]),
             "frames": len(order),
             "frame_index": shown.tolist(),

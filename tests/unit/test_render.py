@@ -9,7 +9,7 @@ import numpy as np  # noqa: E402
 
 from d3talker.avatar import Avatar, Signals  # noqa: E402
 from d3talker.fields.deformation import GeneralField, IndividualField  # noqa: E402
-from d3talker.render import REFINED_MARGIN, FrozenAvatar, spread  # noqa: E402
+from d3talker.render import FIELDS, REFINED_MARGIN, FrozenAvatar, spread  # noqa: E402
 from d3talker.splat.gaussians import Gaussians  # noqa: E402
 
 
@@ -47,6 +47,17 @@ def test_a_frozen_avatar_deforms_like_the_avatar():
         for name, values in expected_part.items():
             torch.testing.assert_close(part[name], values.detach(), rtol=1e-5, atol=1e-6)
         assert not torch.allclose(expected_part["means"], rest_part["means"], atol=1e-4)
+
+
+def test_each_field_alone_adds_its_part_of_the_motion():
+    avatar, signals = make_avatar(), make_signals()
+    parts = {name: FrozenAvatar(avatar, name).deform(signals) for name in FIELDS}
+    for index, rest in enumerate(avatar.deform(None)):
+        moved = {name: sets[index]["means"] - rest["means"] for name, sets in parts.items()}
+        torch.testing.assert_close(
+            moved["general"] + moved["individual"], moved["both"], rtol=1e-5, atol=1e-6
+        )
+        assert all(motion.abs().max() > 1e-4 for motion in moved.values())
 
 
 def test_a_static_avatar_stays_in_the_rest_pose():

@@ -85,6 +85,27 @@ def test_another_backend_trains_and_renders_anew(finished):
     assert "--rasterizer reference --encoding cpu" in output
 
 
+def test_rows_of_the_ablation_retrain_only_what_differs(finished):
+    rendered_otherwise = "variants=[wo_c2f,general_only,individual_only]"
+    _, output = finished.run(f"--args=-n -p --config '{rendered_otherwise}'")
+    made = set(jobs(output))
+    assert not {"pretrain_fields", "adapt", "finetune_c2f"} & made
+    assert jobs(output)["render"] == 3
+    assert "--fields general" in output and "--fields individual" in output
+
+    _, output = finished.run("--args=-n -p --config 'variants=[wo_scloss]'")
+    assert jobs(output)["pretrain_fields"] == jobs(output)["adapt"] == 1
+    assert '"similarity_contrast": 0.0' in output
+    assert not {"fit_static", "refine_pose", "tune_motion", "ingest"} & set(jobs(output))
+
+
+def test_a_coarse_variant_needs_no_refiner(finished):
+    (finished.root / "results" / "anna" / "d3talker" / "10s" / "refiner.safetensors").unlink()
+    _, output = finished.run("--args=-n -p --config 'variants=[wo_c2f]'")
+    assert "finetune_c2f" not in jobs(output)
+    assert "--refiner" not in next(line for line in output.splitlines() if "render.py" in line)
+
+
 def test_audios_drive_the_avatar_that_predicts_its_motion(finished):
     finished.add("audio/hello world.wav")
     _, output = finished.run("--audios", "videos/audio", "--args=-n")

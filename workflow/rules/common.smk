@@ -131,11 +131,12 @@ def own_motion():
 
 
 def options(wildcards, input):
-    """Every input file as an option of the stage that is named like the input."""
+    """Every input file as an option of the stage that is named like the input, if there is one."""
     words = []
     for name, files in input.items():
-        words.append(f"--{name.replace('_', '-')}")
-        words.extend([files] if isinstance(files, str) else files)
+        if files:
+            words.append(f"--{name.replace('_', '-')}")
+            words.extend([files] if isinstance(files, str) else files)
     return shlex.join(words)
 
 
@@ -168,6 +169,20 @@ def avatar_file(file):
     return lambda wildcards: f"<results>/{{id}}/{avatar_of(wildcards.variant)}/{{secs}}s/{file}"
 
 
+def refiner_of_variant(wildcards):
+    """The refiner of the avatar that a variant renders; nothing for one that stays coarse."""
+    if not VARIANTS[wildcards.variant].get("c2f", True):
+        return []
+    return f"<results>/{{id}}/{avatar_of(wildcards.variant)}/{{secs}}s/refiner.safetensors"
+
+
+def how_rendered(wildcards):
+    """Options of the stage render that the variant's definition asks for."""
+    definition = VARIANTS[wildcards.variant]
+    still = " --still" if definition.get("motion") == "none" else ""
+    return f"{still} --fields {definition.get('fields', 'both')}"
+
+
 def settings(stage, variant=None):
     """The settings of a stage as JSON."""
     return configuration.settings(config, stage, variant)
@@ -179,17 +194,18 @@ def drives(variant):
     return ["self", *CAST.audios] if predicted else ["self"]
 
 
-def avatars():
-    """The avatars that the chosen variants need."""
-    return sorted({avatar_of(variant) for variant in config["variants"]})
+def avatars(refined=False):
+    """The avatars that the chosen variants need; those alone whose frames are refined."""
+    variants = [v for v in config["variants"] if not refined or VARIANTS[v].get("c2f", True)]
+    return sorted(set(map(avatar_of, variants)))
 
 
-def of_avatars(file):
-    """`file` of every avatar of every target."""
+def of_avatars(file, refined=False):
+    """`file` of every avatar of every target; of those alone whose frames are refined."""
     return expand(
         f"<results>/{{id}}/{{avatar}}/{{secs}}s/{file}",
         id=CAST.targets,
-        avatar=avatars(),
+        avatar=avatars(refined),
         secs=config["secs"],
     )
 

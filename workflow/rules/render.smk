@@ -6,7 +6,7 @@ rule render:
         **clip(),
         poses="<results>/{id}/static/{secs}s.poses.npz",
         avatar=avatar_file("avatar.safetensors"),
-        refiner=avatar_file("refiner.safetensors"),
+        refiner=refiner_of_variant,
         drive_motion=driving_motion,
         drive_speech=lambda wildcards: f"<results>/speech/{driving_audio(wildcards)}.npz",
         drive_audio=lambda wildcards: sound(driving_audio(wildcards)),
@@ -25,14 +25,12 @@ rule render:
         stage=stage("render", TRAINING),
         backends=BACKENDS,
         files=options,
-        still=lambda wildcards: (
-            " --still" if VARIANTS[wildcards.variant].get("motion") == "none" else ""
-        ),
+        how=how_rendered,
         preset=config["preset"],
     message:
         "{wildcards.id}: render {wildcards.variant}, {wildcards.secs} s, driven by {wildcards.drive}"
     shell:
-        "{params.stage} {params.files} --drive {wildcards.drive}{params.still}"
+        "{params.stage} {params.files} --drive {wildcards.drive}{params.how}"
         " --identity {wildcards.id} --variant {wildcards.variant} --secs {wildcards.secs}"
         " --preset {params.preset:q} {params.backends}"
         " --out-video {output.video:q} --out-json {output.json:q} 2>&1 | tee {log:q}"

@@ -44,7 +44,7 @@ rule report:
             *of_runs("landmarks.npz"),
             *of_runs("compare.mp4", only_self=True),
             *of_avatars("avatar.curves.csv"),
-            *of_avatars("refiner.curves.csv"),
+            *of_avatars("refiner.curves.csv", refined=True),
             *expand("<results>/{id}/landmarks.npz", id=CAST.targets),
             *expand("<results>/{id}/track.png", id=CAST.targets),
             *expand("<results>/{id}/sync.json", id=CAST.targets),

@@ -43,8 +43,8 @@ class CurveRow(NamedTuple):
 def one_torch_thread() -> Iterator[None]:
     """Give torch one thread; compiled kernels keep theirs.
 
-    With torch's many small operations on all threads a step of adaptation is a fifth faster on an
-    idle machine, and several times slower on a busy one.
+    With torch's many small operations on all threads a step of adaptation is no faster on an idle
+    machine, and several times slower on a busy one (docs/benchmarks.md).
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

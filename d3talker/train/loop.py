@@ -4,8 +4,6 @@ Each iteration draws one person and one frame, deforms and renders the head, com
 frame and steps whatever the phase lets move.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -39,22 +37,6 @@ class CurveRow(NamedTuple):
     gaussians: int
 
 
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Give torch one thread; compiled kernels keep theirs.
-
-    With torch's many small operations on all threads a step of adaptation is no faster on an idle
-    machine, and several times slower on a busy one (docs/benchmarks.md).
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@one_torch_thread()
 def train(
     people: list[Person],
     general: GeneralField | None,

@@ -247,7 +247,8 @@ def write_video(
     """Write frames (H,W,3) uint8 RGB, H and W even, as H.264 MP4, with the wav `audio` as AAC.
 
     `frames` may be a generator. `crf`: x264's constant quality, 18 looks lossless. The colour
-    matrix is written into the file (BT.709), so that players agree on the colours.
+    matrix is written into the file (BT.709), so that players agree on the colours. x264's superfast
+    leaves the cores to who makes the frames, at no larger an error; the file is twice as large.
     """
     frames = iter(frames)
     first = next(frames)
@@ -258,7 +259,7 @@ def write_video(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=fps
     ).video.filter("scale", out_color_matrix="bt709", out_range="tv", flags=EXACT_COLOUR)
     streams = [video] if audio is None else [video, input_of(audio).audio]
-    options = {"vcodec": "libx264", "pix_fmt": "yuv420p", "crf": crf, "preset": "medium"}
+    options = {"vcodec": "libx264", "pix_fmt": "yuv420p", "crf": crf, "preset": "superfast"}
     options |= {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
     options |= {"movflags": "+faststart", "fflags": "+bitexact"}
     if audio is not None:

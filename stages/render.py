@@ -9,6 +9,8 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from d3talker.train.scene import boxes, load_scene
 from d3talker.video import read_wav, write_video, write_wav
 
 SAMPLES_PER_FRAME = 640
+BURST = 50  # frames given to the encoder at once
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -64,6 +67,15 @@ def drive_signals(args: argparse.Namespace, avatar: Avatar, shown: np.ndarray) -
         drive, frames = Drive.from_artifacts(motion, speech, au[shown]), range(len(shown))
     signals = avatar.all_signals(drive.to(avatar.device))
     return [Signals(*(signal[t] for signal in signals)) for t in frames]
+
+
+def in_bursts(frames: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """The same frames, `count` made before the first of them is passed on.
+
+    Rendering and encoding take turns: beside each other on few cores both take longer.
+    """
+    while burst := list(islice(frames, count)):
+        yield from burst
 
 
 def hardware(device: torch.device) -> str:
@@ -106,7 +118,7 @@ def main() -> None:
         clock,
         args.fields,
     )
-    frames = cli.progress(frames, len(order), f"render {args.drive}")
+    frames = in_bursts(cli.progress(frames, len(order), f"render {args.drive}"), BURST)
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "sound.wav"
         write_wav(sound, audio)

@@ -25,7 +25,7 @@ def main() -> None:
         iter_frames(args.video, start, start + frames), iter_frames(args.render), strict=True
     )
     pairs = cli.progress((np.hstack(pair) for pair in pairs), frames, "compare")
-    write_video(args.out, pairs, audio=args.render)
+    write_video(args.out, pairs, audio=args.render, crf=16)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ that cannot be measured is null, with the reason under `missing`.
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -17,7 +18,7 @@ from d3talker import artifacts, cli
 from d3talker.face.parsing import head_mask
 from d3talker.metrics import image, lips
 from d3talker.metrics.scores import Scores
-from d3talker.video import iter_frames, read_wav
+from d3talker.video import iter_frames, read_wav, write_video
 
 NO_TRUTH = "driven by another audio: there are no true frames to compare with"
 NEEDS_WEIGHTS = {
@@ -71,13 +72,19 @@ def check_is_test_part(args: argparse.Namespace, start: int, stop: int) -> None:
 
 
 def measure_images(scores: Scores, args: argparse.Namespace, start: int, truth: dict) -> None:
-    """PSNR and SSIM of the rendered test frames from clip frame `start` on."""
+    """PSNR and SSIM of the rendered test frames from clip frame `start` on.
+
+    The truth is encoded as the render was, and both are compared as decoded (spec 7.1).
+    """
     stop = start + len(truth["valid"])
     heads = head_mask(artifacts.load_images(args.labels, range(start, stop)))
     frames = cli.progress(iter_frames(args.render), stop - start, "evaluate")
-    per_frame = image.compare_frames(
-        frames, iter_frames(args.video, start, stop), heads, truth["points"], truth["valid"]
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        encoded = Path(folder) / "truth.mp4"
+        write_video(encoded, iter_frames(args.video, start, stop))
+        per_frame = image.compare_frames(
+            frames, iter_frames(encoded), heads, truth["points"], truth["valid"]
+        )
     for name, values in per_frame.items():
         scores.measure(name, lambda values=values: image.mean_score(values))
 

@@ -1,5 +1,6 @@
 """evaluate and compare on a small made-up person, through their command lines."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,17 @@ def test_a_self_driven_render_is_measured_against_the_test_frames(person):
     assert metrics["fps"] == 8.5
     assert set(metrics["missing"]) == {"lpips", "lmd", "sync_c", "sync_d"}
     assert all(metrics[name] is None for name in metrics["missing"])
+
+
+def test_what_the_encoder_loses_is_no_error_of_the_render(person, tmp_path):
+    shutil.copytree(person, tmp_path, dirs_exist_ok=True)
+    noise = np.random.default_rng(2).integers(0, 256, (FRAMES, SIZE, SIZE, 3), np.uint8)
+    write_video(tmp_path / "video.mp4", noise, crf=4)
+    write_video(tmp_path / "render.mp4", read_frames(tmp_path / "video.mp4")[START:])
+    assert evaluate(tmp_path).returncode == 0
+    metrics = load_json(tmp_path / "metrics.json")
+    assert metrics["ssim"] == 1
+    assert metrics["psnr"] is None and "identical" in metrics["missing"]["psnr"]
 
 
 def test_another_voice_is_measured_against_its_loudness_only(person):

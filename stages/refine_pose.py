@@ -35,14 +35,14 @@ def main() -> None:
     avatar = avatar_from_tensors(tensors)
     avatar.use_backends(args.rasterizer, args.encoding)
     track, _ = artifacts.load_arrays(args.track)
-    test = test_range(artifacts.load_json(args.ingest)["frames"])
-    scene = load_scene(scene_files(args), *test)
+    ingest = artifacts.load_json(args.ingest)
+    scene = load_scene(scene_files(args), *test_range(ingest["frames"]))
 
     corrections = np.zeros((len(track["R"]), 6), np.float32)
     corrections[:] = trained.mean(axis=0)
     corrections[meta["frames"]] = trained
     corrections[scene.indices] = refine_poses(
-        avatar, scene, track["shape"], trained.mean(axis=0), options
+        avatar, scene, track["shape"], trained.mean(axis=0), options, ingest["jump_cuts"]
     )
     rotations, translations = corrected(track["R"], track["t"], corrections)
     artifacts.save_arrays(

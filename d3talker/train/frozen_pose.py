@@ -1,5 +1,7 @@
 """Photometric head poses of frames on which nothing was trained: the Gaussians are frozen."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -22,12 +24,19 @@ EYE_MARGIN = 0.006  # m around the eyes, in which a static head is wrong as well
 
 
 def refine_poses(
-    avatar: Avatar, scene: Scene, shape: np.ndarray, start: np.ndarray, settings: PoseSettings
+    avatar: Avatar,
+    scene: Scene,
+    shape: np.ndarray,
+    start: np.ndarray,
+    settings: PoseSettings,
+    jump_cuts: Sequence[int] = (),
 ) -> np.ndarray:
     """Head-space pose corrections (n,6) of every frame of `scene`, smooth in time.
 
-    `start` (6,) is the mean correction of the training frames. The mouth, the jaw and the eyes
-    count little, because the static head does not move them.
+    `start` (6,) is the mean correction of the training frames. `jump_cuts`: frames of the clip that
+    do not continue the movement of the frame before; nothing is smoothed across them, nor across
+    frames that are missing. The mouth, the jaw and the eyes count little, because the static head
+    does not move them.
     """
     with torch.no_grad():
         head = avatar.face.activated()
@@ -45,7 +54,15 @@ def refine_poses(
             image = avatar.rasterize(**moved, camera=camera, background=backdrop).color
             ((image - target).abs().mean(2) * weight).mean().backward()
             corrections.step(i, pose.grad, settings.lr_final ** (step / settings.steps))
-    return _smooth(corrections.values.cpu().numpy(), settings.smoothing)
+    takes = np.split(corrections.values.cpu().numpy(), breaks(scene.indices, jump_cuts))
+    return np.concatenate([_smooth(take, settings.smoothing) for take in takes])
+
+
+def breaks(frames: np.ndarray, jump_cuts: Sequence[int]) -> np.ndarray:
+    """Positions in `frames` (n,), ascending, before which the movement is interrupted."""
+    after_gap = 1 + np.flatnonzero(np.diff(frames) > 1)
+    after_cut = np.searchsorted(frames, jump_cuts)
+    return np.setdiff1d(np.union1d(after_gap, after_cut), [0, len(frames)])
 
 
 def _scaled_view(
@@ -78,7 +95,7 @@ def _weight(scene: Scene, i: int, shape: np.ndarray, settings: PoseSettings) -> 
 
 
 def _smooth(corrections: np.ndarray, window: int) -> np.ndarray:
-    """Quadratic filter of `window` frames over time; a clip shorter than that stays as it is."""
+    """Quadratic filter of `window` frames over time; a take shorter than that stays as it is."""
     if window < 3 or len(corrections) < window:
         return corrections
     return savgol_filter(corrections, window, 2, axis=0).astype(np.float32)

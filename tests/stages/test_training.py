@@ -73,7 +73,7 @@ def make_person(folder: Path) -> dict[str, Path]:
     artifacts.save_images(names["labels"], labels)
     artifacts.save_images(names["torso"], torsos)
     artifacts.save_image(names["background"], background)
-    artifacts.save_json(names["ingest"], {"frames": FRAMES, "size": SIZE})
+    artifacts.save_json(names["ingest"], {"frames": FRAMES, "size": SIZE, "jump_cuts": []})
     artifacts.save_arrays(
         names["track"],
         focal=np.float32(focal),

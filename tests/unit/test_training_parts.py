@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 
 from d3talker.avatar import move  # noqa: E402
 from d3talker.render import ping_pong  # noqa: E402
+from d3talker.train.frozen_pose import breaks  # noqa: E402
 from d3talker.train.initial import mobility, mouth_cavity, surface_points  # noqa: E402
 from d3talker.train.pose import PoseCorrection, corrected  # noqa: E402
 from d3talker.train.scene import boxes  # noqa: E402
@@ -44,6 +45,13 @@ def test_pose_correction_finds_a_known_shift_and_leaves_other_frames():
         poses.step(1, leaf.grad, 0.02 ** (step / 200))
     assert torch.allclose(poses.values[1], wanted, atol=1e-3)
     assert poses.values[0].abs().max() == 0
+
+
+def test_poses_are_not_smoothed_across_jump_cuts_and_missing_frames():
+    frames = np.array([100, 101, 102, 105, 106, 107, 108])
+    assert breaks(frames, []).tolist() == [3]
+    assert breaks(frames, [107]).tolist() == [3, 5]
+    assert breaks(frames, [30, 100, 103, 105, 200]).tolist() == [3]
 
 
 def test_surface_points_lie_on_the_mesh_in_proportion_to_area():

@@ -47,7 +47,10 @@ rule prepare:
 rule pretrain:
     input:
         "<results>/pretrained/audio_to_motion.safetensors",
-        expand("<results>/pretrained/{avatar}/c2f.safetensors", avatar=avatars()),
+        expand(
+            "<results>/pretrained/{name}/general.safetensors",
+            name=sorted({name for avatar in avatars() if (name := pretrained_as(avatar))}),
+        ),
 
 
 rule table1:

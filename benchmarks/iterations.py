@@ -11,7 +11,6 @@ import torch
 from benchmarks.scenes import head_avatar, head_scene, person, random_drive
 from benchmarks.table import Row
 from benchmarks.timing import interleaved, seconds_of, summary, threads
-from d3talker.avatar import Signals
 from d3talker.refine.styleunet import LIGHT, StyleUNet, for_display, refine
 from d3talker.render import WARM_UP, Clock, render_frames
 from d3talker.train.loop import train
@@ -91,7 +90,7 @@ def frame_times(gaussians: int, size: int, frames: int) -> Callable[[], dict[str
     refiner = StyleUNet(LIGHT).eval()
     order = np.arange(WARM_UP + frames) % FRAMES
     clip = avatar.all_signals(random_drive(FRAMES))
-    signals = [Signals(*(signal[i] for signal in clip)) for i in order]
+    signals = [clip.at(i) for i in order]
 
     def run():
         clock = Clock()

@@ -11,7 +11,9 @@ from d3talker.fields.backends import use_encoding
 from d3talker.fields.deformation import (
     FaceDeformation,
     GeneralField,
+    IndividualAligner,
     IndividualField,
+    control_signal,
     face_mouth_hook,
 )
 from d3talker.fields.signals import (
@@ -28,15 +30,22 @@ MOVING = 0.01  # Gaussians of less mobility are not asked of the fields
 
 
 class Signals(NamedTuple):
-    """What moves the head in one frame: smoothed features (32,) of each branch, and the eyes.
+    """What moves the head in one frame: the smoothed feature that each part of each field follows,
+    F_M or F_A (32,), and the eyes. Of a whole clip (T,32) and (T,6).
 
-    Where only one set of Gaussians is drawn, the other's audio may be None.
+    None where there is no such field; where only one set of Gaussians is drawn, the audio features
+    of the other may be None.
     """
 
-    motion: Tensor  # F_M (32,)
-    face_audio: Tensor | None  # F_A of the face (32,)
-    mouth_audio: Tensor | None  # F_A of the mouth (32,)
+    general_face: Tensor | None
+    general_mouth: Tensor | None
+    individual_face: Tensor | None
+    individual_mouth: Tensor | None
     au: Tensor  # (6,)
+
+    def at(self, frame: int) -> "Signals":
+        """Those of one frame of a clip."""
+        return Signals(*(None if signal is None else signal[frame] for signal in self))
 
 
 @dataclass
@@ -75,11 +84,22 @@ class Drive:
 
 
 class FaceChange(NamedTuple):
-    """What the two fields change of the M face Gaussians that may move."""
+    """What the fields change of the M face Gaussians that may move."""
 
     moving: Tensor  # (M,) their indices
     general: FaceDeformation
-    individual: FaceDeformation
+    individual: FaceDeformation | None  # without an Individual field
+    offset: Tensor | None  # (M,3) m, where an aligner shifts what the General field is asked
+
+    def total(self) -> FaceDeformation:
+        """Eq. (8)."""
+        return self.general if self.individual is None else self.general + self.individual
+
+    def parts(self) -> list[Tensor]:
+        """Everything that the fields and the aligner give."""
+        fields = [self.general] + ([] if self.individual is None else [self.individual])
+        parts = [values for field in fields for values in field.changes().values()]
+        return parts + ([] if self.offset is None else [self.offset])
 
 
 class Rendered(NamedTuple):
@@ -101,7 +121,7 @@ class Avatar:
         face: Gaussians,
         mouth: Gaussians,
         general: GeneralField | None = None,
-        individual: IndividualField | None = None,
+        individual: IndividualField | IndividualAligner | None = None,
     ) -> None:
         self.face, self.mouth = face, mouth
         self.general, self.individual = general, individual
@@ -137,24 +157,36 @@ class Avatar:
 
         `motion` is F_M (32,) of the frame where it is known already.
         """
-        if motion is None:
-            motion = self.general.signal(drive.motion_window(frame))[0]
-        speech = drive.speech[frame][None]
-        audio = {"face": self.individual.face_signal, "mouth": self.individual.mouth_signal}
-        return Signals(
-            motion,
-            *(audio[name](speech)[0] if name in sets else None for name in SETS),
-            drive.au[frame],
-        )
+        if motion is not None:
+            motion = motion[None]
+        elif self.general.signal is not None:
+            motion = self.general.signal(drive.motion_window(frame))
+        return self._signals(motion, drive.speech[frame][None], drive.au[frame][None], sets).at(0)
 
     @torch.no_grad()
     def all_signals(self, drive: Drive) -> Signals:
         """Control signals of a whole clip: each (T, ...)."""
+        return self._signals(self.all_motion(drive), drive.speech, drive.au, SETS)
+
+    @torch.no_grad()
+    def all_motion(self, drive: Drive) -> Tensor | None:
+        """F_M (T,32) of a whole clip; None if no field follows facial motion."""
+        return None if self.general.signal is None else self.general.signal.sequence(drive.motion)
+
+    def _signals(
+        self, motion: Tensor | None, speech: Tensor, au: Tensor, sets: tuple[str, ...]
+    ) -> Signals:
+        """From F_M (B,32), speech (B,8,29,16) and action units (B,6)."""
+        individual = self.individual if isinstance(self.individual, IndividualField) else None
         return Signals(
-            self.general.signal.sequence(drive.motion),
-            self.individual.face_signal(drive.speech),
-            self.individual.mouth_signal(drive.speech),
-            drive.au,
+            *(
+                control_signal(field, name, motion, speech)
+                if field is not None and name in sets
+                else None
+                for field in (self.general, individual)
+                for name in SETS
+            ),
+            au,
         )
 
     def deform(self, signals: Signals | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -164,23 +196,36 @@ class Avatar:
         change = self.face_change(signals)
         return self.moved_face(change), self.moved_mouth(signals, self.hook(change))
 
+    def aligned(self, name: str, means: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Where (N,3) the General field is asked for Gaussians of set `name` at `means` (N,3), m.
+
+        An aligner shifts them, and gives the factor (N,3) of the answer (spec 4.5).
+        """
+        if not isinstance(self.individual, IndividualAligner):
+            return means, None
+        offset, factor = getattr(self.individual, name)(means)
+        return means + offset, factor
+
     def face_change(self, signals: Signals) -> FaceChange:
         """What the fields change of the face Gaussians, before mobility weighs it."""
         moving = torch.nonzero(self.face.mobility > MOVING)[:, 0]
         means = self.face.means.detach()[moving]
-        return FaceChange(
-            moving,
-            self.general.face(means, signals.motion, signals.au),
-            self.individual.face(means, signals.face_audio, signals.au),
-        )
+        asked, factor = self.aligned("face", means)
+        general = self.general.face(asked, signals.general_face, signals.au)
+        individual = offset = None
+        if factor is not None:
+            general, offset = general._replace(means=general.means * factor), asked - means
+        if isinstance(self.individual, IndividualField):
+            individual = self.individual.face(means, signals.individual_face, signals.au)
+        return FaceChange(moving, general, individual, offset)
 
     def moved_face(self, change: FaceChange) -> dict[str, Tensor]:
         """Attributes of the face Gaussians, eq. (8)."""
-        weight = self.face.mobility[change.moving, None]
+        weight = self.face.mobility[change.moving]
         changes = {}
-        for name, values in (change.general + change.individual)._asdict().items():
+        for name, values in change.total().changes().items():
             still = torch.zeros_like(getattr(self.face, name))
-            changes[name] = still.index_copy(0, change.moving, values * weight)
+            changes[name] = still.index_copy(0, change.moving, values * rows_of(weight, values))
         return self.face.activated(changes)
 
     def hook(self, change: FaceChange) -> Tensor:
@@ -190,10 +235,11 @@ class Avatar:
     def moved_mouth(self, signals: Signals, hook: Tensor) -> dict[str, Tensor]:
         """Attributes of the mouth Gaussians, whose means alone move."""
         means = self.mouth.means.detach()
-        general = self.general.mouth(means, signals.motion, hook)
-        return self.mouth.activated(
-            {"means": general + self.individual.mouth(means, signals.mouth_audio)}
-        )
+        asked, _ = self.aligned("mouth", means)  # the factor is the face's alone (spec 4.5)
+        change = self.general.mouth(asked, signals.general_mouth, hook)
+        if isinstance(self.individual, IndividualField):
+            change = change + self.individual.mouth(means, signals.individual_mouth)
+        return self.mouth.activated({"means": change})
 
     def compose(
         self,
@@ -216,6 +262,11 @@ class Avatar:
                 )
                 image, alphas[name] = layer.color, layer.alpha
         return Rendered(image, alphas.get("face"), alphas.get("mouth"))
+
+
+def rows_of(weight: Tensor, values: Tensor) -> Tensor:
+    """`weight` (N,) in the shape that weighs the rows of `values` (N,...)."""
+    return weight.view(-1, *(1,) * (values.ndim - 1))
 
 
 def move(attributes: dict[str, Tensor], rotation: Tensor, translation: Tensor) -> dict[str, Tensor]:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3talker.avatar import MOVING, Avatar, Rendered, Signals
-from d3talker.fields.deformation import face_mouth_hook
+from d3talker.avatar import MOVING, SETS, Avatar, Rendered, Signals, rows_of
+from d3talker.fields.deformation import GeneralField, IndividualField, face_mouth_hook
 from d3talker.refine.styleunet import StyleUNet, for_display, refine
+from d3talker.splat.gaussians import ATTRIBUTES, activate
 from d3talker.train.scene import Scene
 
 FIELDS = ("both", "general", "individual")  # that move the avatar
@@ -50,53 +51,63 @@ class FrozenAvatar:
     """An avatar that is trained no more: what is the same in every frame is computed once.
 
     That is the code of the rest positions, and every attribute that the fields do not change.
-    `fields`, one of FIELDS, says which of them move it.
+    `fields`, one of FIELDS, says which of them move it; an aligner belongs to both together, and an
+    avatar without the field that is asked for rests.
     """
 
     @torch.no_grad()
     def __init__(self, avatar: Avatar, fields: str = "both") -> None:
-        self.avatar, self.fields = avatar, fields
         self.face, self.mouth = avatar.face.activated(), avatar.mouth.activated()
-        if avatar.general is None:
-            return
-        face, mouth = avatar.face, avatar.mouth
+        own = avatar.individual if isinstance(avatar.individual, IndividualField) else None
+        self.general = None if fields == "individual" else avatar.general
+        self.individual = None if fields == "general" else own
+        face = avatar.face
         self.moving = torch.nonzero(face.mobility > MOVING)[:, 0]
-        self.weight = face.mobility[self.moving, None]
-        self.raw = {name: getattr(face, name)[self.moving] for name in ("means", "quats", "scales")}
-        means = self.raw["means"]
-        self.face_codes = [
-            field.face.encoder(means) for field in (avatar.general, avatar.individual)
-        ]
-        self.mouth_codes = [
-            field.mouth.encoder(mouth.means) for field in (avatar.general, avatar.individual)
-        ]
+        self.weight = face.mobility[self.moving]
+        self.raw = {name: getattr(face, name)[self.moving] for name in ATTRIBUTES}
+        means = {"face": self.raw["means"], "mouth": avatar.mouth.means}
+        self.individual_codes = codes(self.individual, means)
+        self.factor = None  # (M,3) of the face's change of means by the General field
+        if fields == "both":
+            aligned = {name: avatar.aligned(name, places) for name, places in means.items()}
+            means = {name: places for name, (places, _) in aligned.items()}
+            self.factor = aligned["face"][1]
+        self.general_codes = codes(self.general, means)
 
     @torch.no_grad()
     def deform(self, signals: Signals | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What `Avatar.deform` gives: attributes of face and mouth Gaussians in one frame."""
-        if signals is None:
+        if signals is None or (self.general is None and self.individual is None):
             return self.face, self.mouth
-        general, individual = self.avatar.general, self.avatar.individual
         changes, moves = [], []
-        if self.fields != "individual":
-            shared = general.face.deform(self.face_codes[0], signals.motion, signals.au)
-            hook = face_mouth_hook(shared.means * self.weight)
+        if (general := self.general) is not None:
+            face, mouth = self.general_codes
+            shared = general.face.deform(face, signals.general_face, signals.au)
+            if self.factor is not None:
+                shared = shared._replace(means=shared.means * self.factor)
+            hook = face_mouth_hook(shared.means * self.weight[:, None])
             changes.append(shared)
-            moves.append(general.mouth.deform(self.mouth_codes[0], signals.motion, hook))
-        if self.fields != "general":
-            own = individual.face.deform(self.face_codes[1], signals.face_audio, signals.au)
-            changes.append(own)
-            moves.append(individual.mouth.deform(self.mouth_codes[1], signals.mouth_audio))
+            moves.append(general.mouth.deform(mouth, signals.general_mouth, hook))
+        if (individual := self.individual) is not None:
+            face, mouth = self.individual_codes
+            changes.append(individual.face.deform(face, signals.individual_face, signals.au))
+            moves.append(individual.mouth.deform(mouth, signals.individual_mouth))
         changed = {
-            name: torch.addcmul(self.raw[name], change, self.weight)
-            for name, change in reduce(operator.add, changes)._asdict().items()
+            name: torch.addcmul(self.raw[name], change, rows_of(self.weight, change))
+            for name, change in reduce(operator.add, changes).changes().items()
         }
-        changed["scales"] = F.softplus(changed["scales"])
         face = self.face | {
             name: self.face[name].index_copy(0, self.moving, values)
-            for name, values in changed.items()
+            for name, values in activate(changed).items()
         }
         return face, self.mouth | {"means": reduce(operator.add, moves, self.mouth["means"])}
+
+
+def codes(
+    field: GeneralField | IndividualField | None, means: dict[str, Tensor]
+) -> list[Tensor] | None:
+    """Codes (N,36) of the `means` (N,3) of face and mouth in a field, if there is one."""
+    return field and [getattr(field, name).encoder(means[name]) for name in SETS]
 
 
 def now(device: torch.device) -> float:

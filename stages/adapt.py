@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Adapt to the target: pre-trained General field, Individual field from scratch, Gaussians."""
+"""Adapt to the target: General field, what the target has of its own from scratch, Gaussians.
+
+The General field is pre-trained, or starts from scratch as well.
+"""
 
 import argparse
 import dataclasses
@@ -12,14 +15,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import artifacts, cli, settings
-from d3talker.fields.deformation import GeneralField, IndividualField
+from d3talker.fields import architecture
+from d3talker.fields.deformation import general_field, individual_part
 from d3talker.train.checkpoint import (
     avatar_from_tensors,
     avatar_tensors,
-    load_module,
+    load_general,
     save_curves,
 )
 from d3talker.train.files import (
+    add_architecture_argument,
     add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
@@ -40,9 +45,10 @@ def main() -> None:
     add_scene_arguments(parser)
     add_drive_arguments(parser)
     add_backend_arguments(parser)
+    add_architecture_argument(parser)
     parser.add_argument("--static", required=True, help="static head of fit_static")
     parser.add_argument("--poses", required=True, help="refined poses")
-    parser.add_argument("--general", required=True, help="pre-trained General field")
+    parser.add_argument("--general", help="pre-trained General field; without it from scratch")
     parser.add_argument("--secs", required=True, help="training seconds, or 'all'")
     parser.add_argument("--out", required=True, help="avatar (.safetensors)")
     parser.add_argument("--out-curves", required=True, help="training curves (.csv)")
@@ -54,9 +60,13 @@ def main() -> None:
     tensors, static_meta = artifacts.load_tensors(args.static)
     del tensors["pose_corrections"]  # refined poses hold them
     avatar = avatar_from_tensors(tensors)
-    avatar.general = load_module(GeneralField(), artifacts.load_tensors(args.general)[0])
+    chosen = architecture.parse(args.architecture)
     torch.manual_seed(args.seed)
-    avatar.individual = IndividualField()
+    avatar.individual = individual_part(chosen)
+    if args.general:
+        avatar.general = load_general(args.general, chosen)
+    else:
+        avatar.general = general_field(chosen)
     avatar.use_backends(args.rasterizer, args.encoding)
     scene = load_scene(scene_files(args), *person_range(args))
     poses = PoseCorrection(
@@ -73,7 +83,7 @@ def main() -> None:
         "settings": dataclasses.asdict(options),
         "frames": len(scene),
         "train_seconds_by_stage": seconds,
-    }
+    } | architecture.to_meta(chosen)
     save_curves(args.out_curves, rows)
     artifacts.save_tensors(
         args.out, avatar_tensors(avatar) | {"pose_corrections": poses.values}, meta

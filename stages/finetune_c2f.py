@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import artifacts, cli, settings
+from d3talker.fields import architecture
 from d3talker.train.checkpoint import avatar_from_tensors, load_refiner, save_curves
 from d3talker.train.files import (
     add_backend_arguments,
@@ -47,7 +48,7 @@ def main() -> None:
     scene.rotations, scene.translations = corrected(
         scene.rotations, scene.translations, corrections
     )
-    avatar = avatar_from_tensors(tensors)
+    avatar = avatar_from_tensors(tensors, architecture.from_meta(avatar_meta))
     avatar.use_backends(args.rasterizer, args.encoding)
     person = Person(scene, avatar, load_drive(args).to(avatar.device))
     refiner, base_meta = load_refiner(args.c2f)

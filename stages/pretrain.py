@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pre-train on several people: the General field (running mean) and the base refiner.
+"""Pre-train on several people: the General field (running mean) and, where asked, the base refiner.
 
 Every option that names a file takes one file per person, in the same order. The static heads of
 the people are trained further with one Individual field each; only what is shared is kept.
@@ -15,10 +15,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import artifacts, cli, settings
-from d3talker.fields.deformation import GeneralField, IndividualField
+from d3talker.fields import architecture
+from d3talker.fields.architecture import Architecture
+from d3talker.fields.deformation import GeneralField, general_field, individual_part
 from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.train.checkpoint import avatar_from_tensors, save_curves
 from d3talker.train.files import (
+    add_architecture_argument,
     add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
@@ -36,13 +39,17 @@ from d3talker.train.settings import PretrainSettings, RefinerSettings
 
 
 def load_person(
-    args: argparse.Namespace, general: GeneralField, rasterizer: str, encoding: str
+    args: argparse.Namespace,
+    general: GeneralField,
+    chosen: Architecture,
+    rasterizer: str,
+    encoding: str,
 ) -> Person:
     """A person with the poses of their static fit, on all frames of it."""
     tensors, meta = artifacts.load_tensors(args.static)
     corrections = tensors.pop("pose_corrections").numpy()
     avatar = avatar_from_tensors(tensors)
-    avatar.general, avatar.individual = general, IndividualField()
+    avatar.general, avatar.individual = general, individual_part(chosen)
     avatar.use_backends(rasterizer, encoding)
     scene = load_scene(scene_files(args), 0, max(meta["frames"]) + 1)
     scene.rotations, scene.translations = corrected(
@@ -56,9 +63,10 @@ def main() -> None:
     add_scene_arguments(parser, many=True)
     add_drive_arguments(parser, many=True)
     add_backend_arguments(parser)
+    add_architecture_argument(parser)
     parser.add_argument("--static", required=True, nargs="+", help="static heads of fit_static")
     parser.add_argument("--out-general", required=True, help="General field (.safetensors)")
-    parser.add_argument("--out-c2f", required=True, help="base refiner (.safetensors)")
+    parser.add_argument("--out-c2f", help="base refiner (.safetensors); none is trained without it")
     parser.add_argument("--out-curves", required=True, help="training curves (.csv)")
     parser.add_argument("--settings", help="JSON overrides of PretrainSettings")
     parser.add_argument("--refiner", choices=WIDTHS, default="light", help="width of the refiner")
@@ -68,23 +76,28 @@ def main() -> None:
     options = settings.parse(PretrainSettings, args.settings)
     refiner_options = settings.parse(RefinerSettings, args.refiner_settings)
 
+    chosen = architecture.parse(args.architecture).of_pretraining()
     torch.manual_seed(args.seed)
-    general = GeneralField()
+    general = general_field(chosen)
     people = [
-        load_person(person, general, args.rasterizer, args.encoding)
+        load_person(person, general, chosen, args.rasterizer, args.encoding)
         for person in each_person(args, ("static",))
     ]
     seconds, start = {}, time.monotonic()
     phase = Phase("pretrain", options.iterations)
     rows = train(people, general, options, phase, args.seed)
     seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
-    refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
-    rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
-    seconds["pretrain_c2f"] = time.monotonic() - start
+    if args.out_c2f:
+        refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
+        rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
+        seconds["pretrain_c2f"] = time.monotonic() - start
     meta = {"people": len(people), "train_seconds_by_stage": seconds}
     save_curves(args.out_curves, rows)
-    artifacts.save_tensors(args.out_general, general.state_dict(), meta)
-    artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta | {"refiner": args.refiner})
+    artifacts.save_tensors(
+        args.out_general, general.state_dict(), meta | architecture.to_meta(chosen)
+    )
+    if args.out_c2f:
+        artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta | {"refiner": args.refiner})
 
 
 if __name__ == "__main__":

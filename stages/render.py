@@ -19,7 +19,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import __version__, artifacts, cli
-from d3talker.avatar import Avatar, Drive, Signals
+from d3talker.avatar import Avatar, Drive
+from d3talker.fields import architecture
 from d3talker.render import FIELDS, Clock, ping_pong, render_frames
 from d3talker.split import FPS, test_range
 from d3talker.train.checkpoint import avatar_from_tensors, load_refiner
@@ -66,7 +67,7 @@ def drive_signals(args: argparse.Namespace, avatar: Avatar, shown: np.ndarray) -
     else:
         drive, frames = Drive.from_artifacts(motion, speech, au[shown]), range(len(shown))
     signals = avatar.all_signals(drive.to(avatar.device))
-    return [Signals(*(signal[t] for signal in signals)) for t in frames]
+    return [signals.at(t) for t in frames]
 
 
 def in_bursts(frames: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
@@ -88,7 +89,7 @@ def main() -> None:
     args = parse_arguments()
     tensors, meta = artifacts.load_tensors(args.avatar)
     corrections = tensors.pop("pose_corrections").numpy()
-    avatar = avatar_from_tensors(tensors)
+    avatar = avatar_from_tensors(tensors, architecture.from_meta(meta))
     avatar.use_backends(args.rasterizer, args.encoding)
     refiner = None
     if args.refiner:

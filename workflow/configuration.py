@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from d3talker import settings as stage_settings
 from d3talker.backends import BACKENDS, DEFAULT, device
 from d3talker.cli import InputError
+from d3talker.fields import architecture as architectures
 from d3talker.ingest.settings import IngestSettings
 from d3talker.motion.sync import SyncSettings
 from d3talker.train.settings import (
@@ -114,6 +115,26 @@ def _wrong_choices(config: dict) -> list[str]:
             problems.append(
                 f"variant_definitions.{name}.avatar: '{avatar}' is no variant with an own avatar"
             )
+    for name in known_variants:
+        problems += _wrong_definition(name, known_variants[name])
+    return problems
+
+
+def _wrong_definition(name: str, definition: dict) -> list[str]:
+    """What of a variant's definition cannot be had together."""
+    key, problems = f"variant_definitions.{name}", []
+    if "avatar" in definition:
+        reason = f"a variant that renders the avatar of '{definition['avatar']}' trains nothing"
+        of_training = sorted({"architecture", "pretrained", "train"} & set(definition))
+        return [f"{key}.{word}: {reason}" for word in of_training]
+    if not definition.get("pretrained", True) and definition.get("c2f", True):
+        problems.append(
+            f"{key}: the refiner is pre-trained with the fields; without them say c2f: false"
+        )
+    try:
+        architectures.parse(json.dumps(definition.get("architecture", {})))
+    except InputError as error:
+        problems.append(f"{key}.architecture: {error}")
     return problems
 
 
@@ -168,6 +189,39 @@ def settings(config: dict, stage: str, variant: str | None = None) -> str:
     for source in sources:
         merged.update(source.get(stage) or {})
     return json.dumps(merged, sort_keys=True)
+
+
+def avatar_of(config: dict, variant: str) -> str:
+    """The variant whose avatar `variant` renders."""
+    return config["variant_definitions"][variant].get("avatar", variant)
+
+
+def refined(config: dict, variant: str) -> bool:
+    """Whether the frames of a variant are refined: not if those of its avatar are not."""
+    definitions = config["variant_definitions"]
+    both = definitions[variant], definitions[avatar_of(config, variant)]
+    return all(definition.get("c2f", True) for definition in both)
+
+
+def architecture(config: dict, variant: str) -> str:
+    """The architecture of a variant's avatar as JSON: what differs from the default."""
+    definition = config["variant_definitions"][avatar_of(config, variant)]
+    return json.dumps(definition.get("architecture", {}), sort_keys=True)
+
+
+def pretrainings(config: dict) -> dict[str, list[str]]:
+    """Variants that share a pre-training, by the name of the first of them.
+
+    They have an avatar of their own and agree on all that pre-training depends on.
+    """
+    shared: dict[tuple, list[str]] = {}
+    for name, definition in config["variant_definitions"].items():
+        if "avatar" in definition or not definition.get("pretrained", True):
+            continue
+        needed = architectures.parse(architecture(config, name)).of_pretraining()
+        stages = (settings(config, stage, name) for stage in ("pretrain", "pretrain_c2f"))
+        shared.setdefault((needed, *stages), []).append(name)
+    return {names[0]: names for names in shared.values()}
 
 
 def load(files: list[str | Path], overrides: Mapping) -> dict:

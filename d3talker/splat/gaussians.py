@@ -69,17 +69,11 @@ class Gaussians:
         return {name: getattr(self, name) for name in ATTRIBUTES} | {"mobility": self.mobility}
 
     def activated(self, changes: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """Arguments of `rasterize`, with `changes` of raw means, quats, scales added (eq. 8)."""
+        """Arguments of `rasterize`, with `changes` of raw attributes added (eq. 8)."""
         raw = {name: getattr(self, name) for name in ATTRIBUTES}
         for name, change in (changes or {}).items():
             raw[name] = raw[name] + change
-        return {
-            "means": raw["means"],
-            "quats": raw["quats"],
-            "scales": F.softplus(raw["scales"]),
-            "opacities": torch.sigmoid(raw["opacities"]),
-            "colors": raw["colors"].clamp(0, 1.2),
-        }
+        return activate(raw)
 
     def to(self, device: torch.device | str) -> None:
         """Bring all tensors to `device`; before the optimiser is made."""
@@ -135,6 +129,19 @@ class Gaussians:
                 self.optimizer.state[new] = state
             groups[name]["params"] = [new]
             setattr(self, name, new)
+
+
+def activate(raw: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What `rasterize` wants, of raw attributes by name; `rasterize` normalises quaternions."""
+    activations = {
+        "scales": F.softplus,
+        "opacities": torch.sigmoid,
+        "colors": lambda colors: colors.clamp(0, 1.2),
+    }
+    return {
+        name: activations[name](values) if name in activations else values
+        for name, values in raw.items()
+    }
 
 
 def rotate(quats: Tensor, vectors: Tensor) -> Tensor:

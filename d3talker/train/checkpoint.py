@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from d3talker import artifacts
 from d3talker.avatar import Avatar
-from d3talker.fields.deformation import GeneralField, IndividualField
+from d3talker.fields import architecture
+from d3talker.fields.architecture import Architecture
+from d3talker.fields.deformation import GeneralField, general_field, individual_part
 from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.splat.gaussians import Gaussians
 from d3talker.train.loop import CurveRow
@@ -26,12 +28,14 @@ def avatar_tensors(avatar: Avatar) -> dict[str, Tensor]:
     }
 
 
-def avatar_from_tensors(tensors: dict[str, Tensor]) -> Avatar:
-    """Inverse of `avatar_tensors`; a part that is absent stays None."""
+def avatar_from_tensors(tensors: dict[str, Tensor], chosen: Architecture | None = None) -> Avatar:
+    """Inverse of `avatar_tensors`, for the `chosen` architecture; without one a static head."""
     avatar = Avatar(Gaussians(part(tensors, "face")), Gaussians(part(tensors, "mouth")))
-    for name, field in (("general", GeneralField), ("individual", IndividualField)):
-        if state := part(tensors, name):
-            setattr(avatar, name, load_module(field(), state))
+    if chosen is not None:
+        avatar.general = load_module(general_field(chosen), part(tensors, "general"))
+        avatar.individual = individual_part(chosen)
+        if avatar.individual is not None:
+            load_module(avatar.individual, part(tensors, "individual"))
     return avatar
 
 
@@ -51,6 +55,18 @@ def load_module(module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     except RuntimeError as error:
         raise artifacts.ArtifactError(f"checkpoint does not fit: {error}") from error
     return module
+
+
+def load_general(path: str | Path, chosen: Architecture) -> GeneralField:
+    """The pre-trained General field in a file, for an avatar of the `chosen` architecture."""
+    state, meta = artifacts.load_tensors(path)
+    followed = architecture.from_meta(meta).general_signal
+    if followed != chosen.general_signal:
+        raise artifacts.ArtifactError(
+            f"{path}: this General field follows {followed}, the avatar's is to follow"
+            f" {chosen.general_signal}; pre-train one with the same --architecture"
+        )
+    return load_module(general_field(chosen), state)
 
 
 def load_refiner(path: str | Path) -> tuple[StyleUNet, dict]:

@@ -40,6 +40,11 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_architecture_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --architecture, which d3talker/fields/architecture.py reads."""
+    parser.add_argument("--architecture", help="JSON of what differs from d3talker's Architecture")
+
+
 def _add(parser: argparse.ArgumentParser, options: dict[str, str], many: bool) -> None:
     for name, text in options.items():
         parser.add_argument(f"--{name}", required=True, help=text, nargs="+" if many else None)

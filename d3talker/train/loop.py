@@ -12,7 +12,12 @@ from torch import Tensor
 
 from d3talker.avatar import SETS, Avatar, FaceChange, Rendered, Signals, move
 from d3talker.cli import log, progress
-from d3talker.fields.deformation import GeneralField, parameter_groups
+from d3talker.fields.deformation import (
+    GeneralField,
+    IndividualAligner,
+    control_signal,
+    parameter_groups,
+)
 from d3talker.splat.gaussians import ATTRIBUTES, DensityControl, Gaussians
 from d3talker.splat.rasterize import GradientStats
 from d3talker.train import losses
@@ -102,16 +107,20 @@ def _prepare(
         freeze(person, phase)
         avatar.face.make_optimizer(rates)
         avatar.mouth.make_optimizer(rates)
-        if person.drive is not None:
-            person.fields = _adamw(
-                avatar.individual, settings.individual_table_lr, settings.individual_net_lr
-            )
+        if avatar.individual is not None:
+            own = (getattr(settings, f"{_own(avatar)}_{of}_lr") for of in ("table", "net"))
+            person.fields = _adamw(avatar.individual, *own)
         person.density = None
         if settings.densify and phase.densify:
             person.density = _new_stats(avatar)
     if general is None:
         return None
     return _adamw(general, settings.general_table_lr, settings.general_net_lr)
+
+
+def _own(avatar: Avatar) -> str:
+    """Prefix of the settings for what the person alone has: a field or an aligner."""
+    return "aligner" if isinstance(avatar.individual, IndividualAligner) else "individual"
 
 
 def _adamw(module: torch.nn.Module, table_lr: float, net_lr: float) -> torch.optim.AdamW:
@@ -141,7 +150,7 @@ def _set_learning_rates(
             group["lr"] = getattr(settings, f"{group['name']}_lr") * final**done
     warm = min(1.0, (it + 1) / max(1, settings.fields_warmup))
     factor = warm * settings.fields_lr_final**done
-    started = it >= settings.individual_start
+    started = it >= getattr(settings, f"{_own(person.avatar)}_start")
     for optimizer, scale in ((shared, factor), (person.fields, factor * started)):
         if optimizer is not None:
             for group in optimizer.param_groups:
@@ -226,7 +235,7 @@ def _field_losses(
     it: int,
 ) -> Tensor:
     """Size of the deformation, and the contrastive terms between people (spec 3.9, 4.6, 6.4)."""
-    size = sum(part.abs().mean() for part in (*change.general, *change.individual))
+    size = sum(part.abs().mean() for part in change.parts())
     loss = settings.motion * size
     weights = settings.negative_contrast, settings.similarity_contrast
     if it < settings.contrast_start or len(people) == 1 or not any(weights):
@@ -238,11 +247,12 @@ def _field_losses(
     general, own = change.general.means[chosen], change.individual.means[chosen]
     speech = people[k].drive.speech[int(people[k].scene.indices[i])][None]
     with torch.no_grad():
+        fields = [p.avatar.individual for p in people]
+        # What follows motion instead of the audio is the same for all.
+        followed = signals.individual_face[None]
         others = [
-            p.avatar.individual.face(
-                means, p.avatar.individual.face_signal(speech)[0], signals.au
-            ).means
-            for p in people
+            field.face(means, control_signal(field, "face", followed, speech)[0], signals.au).means
+            for field in fields
         ]
     individuals = [own if j == k else other for j, other in enumerate(others)]
     others = others[:k] + others[k + 1 :]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from d3talker.avatar import SETS, Signals
+from d3talker.avatar import SETS
 from d3talker.splat.gaussians import ATTRIBUTES
 from d3talker.train.person import Person
 from d3talker.train.pose import corrected
@@ -31,8 +31,9 @@ class Phase:
 
 def adapt_phases(settings: AdaptSettings) -> list[Phase]:
     """Face, mouth, both together, fuse (spec 4.9, 6.5), without those of no iterations."""
-    face = ("face", "general.signal", "general.face", "individual.face_signal", "individual.face")
-    mouth = ("mouth", "general.mouth", "individual.mouth_signal", "individual.mouth")
+    fields = ("general.face_signal", "general.face", "individual.face_signal", "individual.face")
+    face = ("face", "general.signal", *fields)
+    mouth = ("mouth", *(name.replace("face", "mouth") for name in fields))
     colors = ("face.colors", "face.opacities", "mouth.colors")
     phases = [
         Phase("adapt_face", settings.face_iterations, ("face",), (*face, "poses")),
@@ -64,9 +65,9 @@ def in_phase(person: Person, phase: Phase) -> Person | None:
     """
     if person.drive is None or phase.trains("general.signal"):
         return person
-    signals = person.avatar.all_signals(person.drive)
+    motion = person.avatar.all_motion(person.drive)
     if "face" in phase.sets:
-        return replace(person, motion=signals.motion)
+        return replace(person, motion=motion)
     scene = person.scene
     if person.poses is not None:
         poses = corrected(scene.rotations, scene.translations, person.poses.values.cpu().numpy())
@@ -78,15 +79,16 @@ def in_phase(person: Person, phase: Phase) -> Person | None:
         person,
         scene=windows,
         poses=None,
-        motion=signals.motion,
-        hooks=_hooks(person, signals, windows.indices.tolist()),
+        motion=motion,
+        hooks=_hooks(person, windows.indices.tolist()),
         magnification=(scene.images[0].size / windows.images[0].size) ** 0.5,
     )
 
 
 @torch.no_grad()
-def _hooks(person: Person, signals: Signals, frames: list[int]) -> torch.Tensor:
+def _hooks(person: Person, frames: list[int]) -> torch.Tensor:
     """Face-mouth hook (n,3) of each of `frames` (spec 4.4)."""
-    of_frames = (Signals(*(signal[frame] for signal in signals)) for frame in frames)
     avatar = person.avatar
-    return torch.stack([avatar.hook(avatar.face_change(frame)) for frame in of_frames])
+    signals = avatar.all_signals(person.drive)
+    changes = (avatar.face_change(signals.at(frame)) for frame in frames)
+    return torch.stack([avatar.hook(change) for change in changes])

@@ -50,7 +50,7 @@ def _coarse(
     person: Person, i: int, view: View, signals: Signals, settings: RefinerSettings
 ) -> Rendered:
     frame, device = int(person.scene.indices[i]), person.avatar.device
-    face, mouth = person.avatar.deform(Signals(*(signal[frame] for signal in signals)))
+    face, mouth = person.avatar.deform(signals.at(frame))
     rotation = settings.pose_noise_rotation * torch.randn(3, device=device)
     translation = settings.pose_noise_translation * torch.randn(3, device=device)
     face, mouth = (move(a, rotation, translation) for a in (face, mouth))

@@ -29,9 +29,12 @@ class TrainSettings:
     general_net_lr: float = 1e-3
     individual_table_lr: float = 2e-3
     individual_net_lr: float = 5e-4
+    aligner_table_lr: float = 2e-3  # of an architecture with an aligner
+    aligner_net_lr: float = 2.5e-4  # half of that of the Individual field's networks
     fields_lr_final: float = 0.05
     fields_warmup: int = 200  # iterations of linear warm-up
     individual_start: int = 500  # the individual field is still before this iteration (spec 6.5)
+    aligner_start: int = 300  # the aligner is still before; a tenth of the phase
     ema: float = 0.0  # decay of the running mean of the general field; 0: none (spec 4.7)
 
     # corrections of the tracker's head poses; 0 keeps them

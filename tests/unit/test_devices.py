@@ -12,7 +12,7 @@ import stand_ins  # noqa: E402
 from test_phases import FRAMES, SETTINGS, SIZE, make_person  # noqa: E402
 
 from d3talker import backends  # noqa: E402
-from d3talker.avatar import Avatar, Signals  # noqa: E402
+from d3talker.avatar import Avatar  # noqa: E402
 from d3talker.refine.styleunet import StyleUNet, StyleUNetConfig  # noqa: E402
 from d3talker.render import Clock, render_frames  # noqa: E402
 from d3talker.splat.gaussians import DensityControl  # noqa: E402
@@ -77,7 +77,7 @@ def head_of(rasterizer: str, encoding: str) -> dict:
         person.scene,
         boxes(person.scene.heads, SIZE),
         range(FRAMES),
-        [Signals(*(signal[t] for signal in signals)) for t in range(FRAMES)],
+        [signals.at(t) for t in range(FRAMES)],
         Clock(),
     )
     return {

@@ -16,19 +16,31 @@ def test_parameter_counts_follow_the_specification():
     audio = count(signals.AudioSignal())
     assert audio == 30_720 + 2_149
     assert count(signals.DifferenceEncoder()) == 165_120
-    # The universal face field of the specification holds its audio net, ours lives beside it.
-    assert count(deformation.FaceField(hidden=64)) + audio == 73_805
-    face_aligner, mouth_aligner = 1_344, 672  # parts of InsTaG that D3-Talker drops
-    assert count(deformation.FaceField(hidden=32)) + audio + face_aligner == 69_357
-    assert count(deformation.IndividualMouthField()) + audio + mouth_aligner == 65_565
-    assert count(deformation.GeneralMouthField()) + audio == 179_261
+    # The universal fields of the specification hold their audio nets, ours live beside them.
+    general = deformation.GeneralField("audio")
+    assert count(general.face) + count(general.face_signal) == 73_805
+    assert count(general.mouth) + count(general.mouth_signal) == 179_261
+    assert count(general) == 73_805 + 179_261
+    # In InsTaG an aligner shares the encoder of its field.
+    aligner, individual = deformation.IndividualAligner(), deformation.IndividualField()
+    personal = {
+        part: count(getattr(individual, part))
+        + count(getattr(individual, f"{part}_signal"))
+        + count(getattr(aligner, part).network)
+        for part in ("face", "mouth")
+    }
+    assert personal == {"face": 69_357, "mouth": 65_565}
+    by_motion = deformation.GeneralField(), deformation.IndividualField("motion")
+    motion = count(signals.MotionSignal())
+    assert count(by_motion[0]) == count(general) - 2 * audio + motion
+    assert count(by_motion[1]) == count(individual) - 2 * audio
 
 
 def test_point_outside_the_bound_is_not_deformed():
     field = deformation.FaceField(hidden=64)
     outside = torch.tensor([[0.2, 0.2, 0.0], [0.0, -0.3, 0.3]])
     change = field(outside, torch.randn(32), torch.rand(6))
-    assert all(part.abs().max() == 0 for part in change)
+    assert all(part.abs().max() == 0 for part in change.changes().values())
 
 
 def test_temporal_convolution_sees_nine_frames():
@@ -72,7 +84,9 @@ def test_hook_reports_vertical_motion_in_centimetres():
 
 def test_individual_and_general_field_add_up():
     a = deformation.FaceDeformation(*(torch.ones(2, n) for n in (3, 4, 3)))
-    assert all(torch.equal(part, 2 * torch.ones_like(part)) for part in a + a)
+    assert all(torch.equal(part, 2 * torch.ones_like(part)) for part in (a + a).changes().values())
+    means = deformation.FaceDeformation(torch.ones(2, 3))
+    assert [part.sum().item() for part in (a + means).changes().values()] == [12, 8, 6]
 
 
 def test_weight_decay_applies_to_the_tables_only():
@@ -88,11 +102,13 @@ def network_inputs(points, dtype=torch.float32):
     return [torch.randn(s, generator=generator).to(dtype).requires_grad_() for s in shapes]
 
 
-@pytest.mark.parametrize("hidden", [64, 32])
+@pytest.mark.parametrize(
+    ("hidden", "attributes"), [(64, ["means"]), (32, ["means"]), (32, ["means", "colors"])]
+)
 @pytest.mark.parametrize("points", [1, 17, 1000])  # chunks and rows that are not full
-def test_compiled_networks_equal_the_plain_ones(hidden, points):
+def test_compiled_networks_equal_the_plain_ones(hidden, attributes, points):
     torch.manual_seed(0)
-    field = deformation.FaceField(hidden)
+    field = deformation.FaceField(hidden, attributes)
     results, gradients = [], []
     for dtype, networks in (
         (torch.float32, field.networks),
@@ -127,4 +143,4 @@ def test_no_points_are_no_error():
     field = deformation.FaceField(hidden=32)
     change = field(torch.zeros(0, 3), torch.randn(32), torch.rand(6))
     assert change.means.shape == (0, 3)
-    sum(part.sum() for part in change).backward()
+    sum(part.sum() for part in change.changes().values()).backward()

@@ -35,7 +35,7 @@ def make_avatar(fields=True):
 
 
 def make_signals():
-    return Signals(torch.randn(32), torch.randn(32), torch.randn(32), torch.rand(6))
+    return Signals(*torch.randn(4, 32), torch.rand(6))
 
 
 def test_a_frozen_avatar_deforms_like_the_avatar():

@@ -73,6 +73,53 @@ def test_a_setting_that_no_stage_knows_is_found_before_anything_runs(config):
         configuration.check(config)
 
 
+@pytest.mark.parametrize(
+    ("definition", "problem"),
+    [
+        (
+            {"architecture": {"general_signal": "video"}},
+            r"v\.architecture\.general_signal: 'video'",
+        ),
+        (
+            {"architecture": {"general": "audio"}},
+            r"'variant_definitions\.v\.architecture\.general'",
+        ),
+        ({"architecture": {"individual_attributes": ["quats"]}}, r"does not contain"),
+        (
+            {"architecture": {"general_signal": "audio", "individual_signal": "motion"}},
+            r"v\.architecture: individual_signal: .* needs general_signal: motion",
+        ),
+        ({"pretrained": False}, r"definitions\.v: the refiner is pre-trained .* c2f: false"),
+        (
+            {"avatar": "d3talker", "architecture": {}},
+            r"v\.architecture: .* 'd3talker' trains nothing",
+        ),
+    ],
+)
+def test_a_variant_that_cannot_be_is_found_before_anything_runs(config, definition, problem):
+    config["variant_definitions"]["v"] = {"meaning": "a try"} | definition
+    with pytest.raises(configuration.ConfigProblem, match=problem):
+        configuration.check(config)
+
+
+def test_every_variant_of_the_default_configuration_is_right(config):
+    configuration.check(config | {"variants": list(config["variant_definitions"])})
+
+
+def test_variants_are_pretrained_together_that_differ_in_nothing_that_pretraining_reads(config):
+    shared = configuration.pretrainings(config)
+    assert all(len(names) == 1 for names in shared.values())
+    assert "instag" in shared and "talkinggaussian" not in shared and "oracle" not in shared
+    config["variant_definitions"] |= {
+        "aligned": {"meaning": "", "architecture": {"individual": "aligner"}},
+        "refined_longer": {"meaning": "", "train": {"finetune_c2f": {"iterations": 9}}},
+        "pretrained_longer": {"meaning": "", "train": {"pretrain": {"iterations": 9}}},
+    }
+    shared = configuration.pretrainings(config)
+    assert shared["d3talker"] == ["d3talker", "aligned", "refined_longer"]
+    assert shared["pretrained_longer"] == ["pretrained_longer"]
+
+
 def test_whom_to_take_how_to_read_videos_and_when_to_move_sound_is_checked(config):
     configuration.check(config | {"person": {"a": "left", "b": 2, "c": "3"}})
     with pytest.raises(configuration.ConfigProblem, match=r"person\.a: 'middle' does not match"):

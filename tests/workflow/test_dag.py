@@ -99,6 +99,90 @@ def test_rows_of_the_ablation_retrain_only_what_differs(finished):
     assert not {"fit_static", "refine_pose", "tune_motion", "ingest"} & set(jobs(output))
 
 
+def line_of(output: str, stage: str) -> str:
+    """The command of the one job of a stage that a dry run prints."""
+    (line,) = (line for line in output.splitlines() if f"stages/{stage}.py" in line)
+    return line
+
+
+@pytest.mark.parametrize(
+    ("variant", "architecture"),
+    [
+        ("wo_fm", '{"general_signal": "audio"}'),
+        ("fm_only", '{"individual_signal": "motion"}'),
+        ("individual_means", '{"individual_attributes": ["means"]}'),
+    ],
+)
+def test_a_variant_of_the_fields_pretrains_and_adapts_its_own(finished, variant, architecture):
+    _, output = finished.run(f"--args=-n -p --config 'variants=[{variant}]'")
+    made = jobs(output)
+    trained = ("pretrain_fields", "adapt", "finetune_c2f", "render")
+    assert [made[rule] for rule in trained] == [1, 1, 1, 1]
+    assert not {"fit_static", "refine_pose", "tune_motion", "pretrain_motion"} & set(made)
+    for stage in ("pretrain", "adapt"):
+        assert f"--architecture '{architecture}'" in line_of(output, stage)
+    shared = f"results/pretrained/{variant}"
+    assert f"--general {shared}/general.safetensors" in line_of(output, "adapt")
+    assert f"--c2f {shared}/c2f.safetensors" in line_of(output, "finetune_c2f")
+
+
+def test_instag_has_no_refiner(finished):
+    _, output = finished.run("--args=-n -p --config 'variants=[instag]'")
+    made = jobs(output)
+    assert made["pretrain_fields_alone"] == made["adapt"] == made["render"] == 1
+    assert not {"pretrain_fields", "finetune_c2f"} & set(made)
+    pretrain = line_of(output, "pretrain")
+    assert "--out-general" in pretrain and "--out-c2f" not in pretrain
+    assert '"individual": "aligner"' in line_of(output, "adapt")
+    assert "--refiner" not in line_of(output, "render")
+
+
+def test_talkinggaussian_needs_no_pretraining_of_fields(finished):
+    shutil.rmtree(finished.root / "results" / "pretrained" / "d3talker")
+    _, output = finished.run("--args=-n -p --config 'variants=[talkinggaussian]'")
+    made = jobs(output)
+    assert made["adapt"] == made["render"] == 1
+    assert not {"pretrain_fields", "pretrain_fields_alone", "finetune_c2f"} & set(made)
+    assert "--general" not in line_of(output, "adapt")
+    _, output = finished.run("--target=pretrain", "--args=-n --config 'variants=[talkinggaussian]'")
+    assert not jobs(output), output
+
+
+def define(checkout, definitions: str) -> None:
+    """Add variants to the configuration."""
+    config = checkout.root / "config" / "config.yaml"
+    config.write_text(config.read_text() + definitions)
+
+
+def test_variants_that_agree_on_pretraining_share_it(finished):
+    define(
+        finished,
+        """
+  slow:
+    meaning: adapts longer
+    train: {adapt: {iterations: 9}}
+  audio_only:
+    meaning: wo_fm under another name
+    architecture: {general_signal: audio}
+    train: {finetune_c2f: {iterations: 9}}
+""",
+    )
+    _, output = finished.run("--args=-n -p --config 'variants=[slow]'")
+    assert "pretrain_fields" not in jobs(output) and jobs(output)["adapt"] == 1
+    assert "--general results/pretrained/d3talker/general.safetensors" in line_of(output, "adapt")
+    _, output = finished.run("--args=-n -p --config 'variants=[audio_only,wo_fm]'")
+    assert jobs(output)["pretrain_fields"] == 1 and jobs(output)["adapt"] == 2
+    assert "--out-general results/pretrained/wo_fm/" in line_of(output, "pretrain")
+
+
+def test_a_variant_that_shows_a_coarse_avatar_is_coarse(finished):
+    define(finished, "  instag_static: {meaning: its floor, avatar: instag, motion: none}\n")
+    _, output = finished.run("--args=-n -p --config 'variants=[instag_static]'")
+    assert jobs(output)["adapt"] == jobs(output)["render"] == 1
+    assert "finetune_c2f" not in jobs(output)
+    assert "--still" in line_of(output, "render")
+
+
 def test_a_coarse_variant_needs_no_refiner(finished):
     (finished.root / "results" / "anna" / "d3talker" / "10s" / "refiner.safetensors").unlink()
     _, output = finished.run("--args=-n -p --config 'variants=[wo_c2f]'")

@@ -33,6 +33,13 @@ BACKENDS = configuration.backend_options(config)
 
 VARIANTS = config["variant_definitions"]
 AVATARS = [name for name, definition in VARIANTS.items() if "avatar" not in definition]
+# Variants by the one whose pre-training they share; those of which one at least is refined.
+PRETRAININGS = configuration.pretrainings(config)
+WITH_REFINER = [
+    name
+    for name, shared in PRETRAININGS.items()
+    if any(configuration.refined(config, variant) for variant in shared)
+]
 RUN = "<results>/{id}/{variant}/{secs}s/{drive}"
 
 
@@ -141,6 +148,11 @@ def options(wildcards, input):
     return shlex.join(words)
 
 
+def out_options(wildcards, output):
+    """Every output file as an option --out-NAME of the stage."""
+    return shlex.join(word for name, file in output.items() for word in (f"--out-{name}", file))
+
+
 def sound(name):
     """The 16 kHz sound of a person's clip, of a target in step with it, or a cross-driving audio."""
     if name in CAST.audios:
@@ -162,7 +174,7 @@ def driving_motion(wildcards):
 
 def avatar_of(variant):
     """The variant whose avatar `variant` renders."""
-    return VARIANTS[variant].get("avatar", variant)
+    return configuration.avatar_of(config, variant)
 
 
 def avatar_file(file):
@@ -170,9 +182,25 @@ def avatar_file(file):
     return lambda wildcards: f"<results>/{{id}}/{avatar_of(wildcards.variant)}/{{secs}}s/{file}"
 
 
+def pretrained_as(avatar):
+    """The variant by whose name the pre-training of an avatar goes; None without one."""
+    names = (name for name, shared in PRETRAININGS.items() if avatar in shared)
+    return next(names, None)
+
+
+def pretrained(file):
+    """Input function for `file` of an avatar's pre-training, if it has one."""
+
+    def path(wildcards):
+        name = pretrained_as(wildcards.avatar)
+        return f"<results>/pretrained/{name}/{file}" if name else []
+
+    return path
+
+
 def refiner_of_variant(wildcards):
     """The refiner of the avatar that a variant renders; nothing for one that stays coarse."""
-    if not VARIANTS[wildcards.variant].get("c2f", True):
+    if not configuration.refined(config, wildcards.variant):
         return []
     return f"<results>/{{id}}/{avatar_of(wildcards.variant)}/{{secs}}s/refiner.safetensors"
 
@@ -182,6 +210,11 @@ def how_rendered(wildcards):
     definition = VARIANTS[wildcards.variant]
     still = " --still" if definition.get("motion") == "none" else ""
     return f"{still} --fields {definition.get('fields', 'both')}"
+
+
+def architecture(wildcards):
+    """What an avatar's architecture has other than the default, as JSON."""
+    return configuration.architecture(config, wildcards.avatar)
 
 
 def settings(stage, variant=None):
@@ -197,7 +230,7 @@ def drives(variant):
 
 def avatars(refined=False):
     """The avatars that the chosen variants need; those alone whose frames are refined."""
-    variants = [v for v in config["variants"] if not refined or VARIANTS[v].get("c2f", True)]
+    variants = [v for v in config["variants"] if not refined or configuration.refined(config, v)]
     return sorted(set(map(avatar_of, variants)))
 
 

@@ -72,6 +72,8 @@ rule pretrain_fields:
         "<logs>/pretrained/{avatar}.log",
     benchmark:
         "<benchmarks>/pretrained/{avatar}.tsv"
+    wildcard_constraints:
+        avatar=one_of(WITH_REFINER),
     threads: 1
     resources:
         mem_mb=16000,
@@ -80,6 +82,8 @@ rule pretrain_fields:
         stage=stage("pretrain", TRAINING),
         backends=BACKENDS,
         files=options,
+        outs=out_options,
+        architecture=architecture,
         settings=lambda wildcards: settings("pretrain", wildcards.avatar),
         refiner=config["refiner"],
         refiner_settings=lambda wildcards: settings("pretrain_c2f", wildcards.avatar),
@@ -89,8 +93,17 @@ rule pretrain_fields:
     shell:
         "{params.stage} {params.files} --settings {params.settings:q} --refiner {params.refiner}"
         " --refiner-settings {params.refiner_settings:q} {params.backends} --seed {params.seed}"
-        " --out-general {output.general:q} --out-c2f {output.c2f:q} --out-curves {output.curves:q}"
-        " 2>&1 | tee {log:q}"
+        " --architecture {params.architecture:q} {params.outs} 2>&1 | tee {log:q}"
+
+
+use rule pretrain_fields as pretrain_fields_alone with:
+    output:
+        general="<results>/pretrained/{avatar}/general.safetensors",
+        curves="<results>/pretrained/{avatar}/pretrain.curves.csv",
+    wildcard_constraints:
+        avatar=one_of([name for name in PRETRAININGS if name not in WITH_REFINER]),
+    message:
+        "{wildcards.avatar}: pre-train the General field"
 
 
 rule adapt:
@@ -99,7 +112,7 @@ rule adapt:
         **own_motion(),
         static="<results>/{id}/static/{secs}s.safetensors",
         poses="<results>/{id}/static/{secs}s.poses.npz",
-        general="<results>/pretrained/{avatar}/general.safetensors",
+        general=pretrained("general.safetensors"),
     output:
         avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
         curves="<results>/{id}/{avatar}/{secs}s/avatar.curves.csv",
@@ -115,13 +128,14 @@ rule adapt:
         stage=stage("adapt", TRAINING),
         backends=BACKENDS,
         files=options,
+        architecture=architecture,
         settings=lambda wildcards: settings("adapt", wildcards.avatar),
         seed=config["seed"],
     message:
         "{wildcards.id}: train the avatar ({wildcards.avatar}, {wildcards.secs} s)"
     shell:
         "{params.stage} {params.files} --secs {wildcards.secs} --settings {params.settings:q}"
-        " {params.backends} --seed {params.seed}"
+        " --architecture {params.architecture:q} {params.backends} --seed {params.seed}"
         " --out {output.avatar:q} --out-curves {output.curves:q} 2>&1 | tee {log:q}"
 
 
@@ -131,7 +145,7 @@ rule finetune_c2f:
         **own_motion(),
         poses="<results>/{id}/static/{secs}s.poses.npz",
         avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
-        c2f="<results>/pretrained/{avatar}/c2f.safetensors",
+        c2f=pretrained("c2f.safetensors"),
     output:
         refiner="<results>/{id}/{avatar}/{secs}s/refiner.safetensors",
         curves="<results>/{id}/{avatar}/{secs}s/refiner.curves.csv",

@@ -8,7 +8,6 @@ import scipy.ndimage
 import torch
 
 from d3talker.artifacts import load_json, save_arrays, save_json
-from d3talker.cli import InputError
 from d3talker.motion.clips import make_clip
 from d3talker.motion.model import MotionModel, mean_prediction, save_model
 from d3talker.motion.network import BANDS, MotionNet, shift_rows
@@ -116,19 +115,23 @@ def test_moved_sound_keeps_its_length_and_is_silent_where_nothing_is_left(ms):
     np.testing.assert_array_equal(np.flatnonzero(moved) - max(0, shift), np.arange(len(kept)))
 
 
-def test_a_person_whom_the_model_has_met_is_refused(tmp_path, monkeypatch):
+def test_the_sound_of_a_person_whom_the_model_has_met_is_left_as_it_is(tmp_path, monkeypatch):
     save_model(
         tmp_path / "m.safetensors",
         MotionModel([MotionNet(2)], torch.ones(2)),
         {"people": ["anna", "bert"]},
     )
     save_json(tmp_path / "ingest.json", {"identity": "anna", "frames": 400})
+    sound = np.arange(400 * 640).astype(np.int16)
+    scipy.io.wavfile.write(tmp_path / "a.wav", 16000, sound)
     files = {"--model": "m.safetensors", "--ingest": "ingest.json", "--audio": "a.wav"}
     files |= {"--track": "t.npz", "--out-audio": "o.wav", "--out-json": "o.json"}
     arguments = [str(part) for name, file in files.items() for part in (name, tmp_path / file)]
     monkeypatch.setattr("sys.argv", ["sync", *arguments])
-    with pytest.raises(InputError, match="has learned from anna"):
-        sync.main()
+    sync.main()
+    found = load_json(tmp_path / "o.json")
+    assert "has learned from anna" in found["verdict"] and found["picture_after_sound"] is None
+    np.testing.assert_array_equal(scipy.io.wavfile.read(tmp_path / "o.wav")[1], sound)
 
 
 def test_the_stage_reports_and_keeps_the_sound_of_a_clip_it_cannot_judge(tmp_path, monkeypatch):

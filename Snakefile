@@ -15,6 +15,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/base.smk"
 
 
 localrules:
@@ -46,8 +47,8 @@ rule prepare:
 
 rule pretrain:
     input:
-        "<results>/pretrained/audio_to_motion.safetensors",
-        expand("<results>/pretrained/{avatar}/c2f.safetensors", avatar=avatars()),
+        MOTION_MODEL,
+        [pretrained(avatar, "c2f") for avatar in avatars()],
 
 
 rule table1:

@@ -153,15 +153,18 @@ def _explain(error) -> str:
     return f"{key or 'config'}: {error.message}"
 
 
+def terms(stage: str) -> set[str]:
+    """Names of the settings of a stage, among which those in `loss` are weights of its loss."""
+    accepted = STAGE_SETTINGS.get(stage)
+    return {field.name for field in dataclasses.fields(accepted)} if accepted else set()
+
+
 def settings(config: dict, stage: str, variant: str | None = None) -> str:
     """The settings of `stage` as JSON: the preset's, then `train.<stage>`, then the variant's.
 
     Weights in `loss` go to every stage that has a term of that name.
     """
-    merged = {}
-    if stage in STAGE_SETTINGS:
-        terms = {field.name for field in dataclasses.fields(STAGE_SETTINGS[stage])}
-        merged = {name: weight for name, weight in config["loss"].items() if name in terms}
+    merged = {name: weight for name, weight in config["loss"].items() if name in terms(stage)}
     sources = [config["presets"][config["preset"]].get("train", {}), config["train"]]
     if variant is not None:
         sources.append(config["variant_definitions"][variant].get("train", {}))

@@ -18,7 +18,7 @@ JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
 ARGS ?=
 export VIDEOS AUDIOS PRESET TARGET JOBS ARGS
 
-.PHONY: setup gpu demo run test test-cluster bench lint clean
+.PHONY: setup gpu demo run base test test-cluster bench lint clean
 
 # The environments are made beside each other; with -j given, as make says.
 setup:
@@ -57,6 +57,11 @@ demo/videos/.stamp: | setup
 run: setup
 	@$(WORKFLOW)/python workflow/run.py --videos "$$VIDEOS" --audios "$$AUDIOS" \
 	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args="$$ARGS"
+
+# The base of later runs, out of everybody in $(VIDEOS)/pretrain: docs/base.md. Written anew each time.
+base: setup
+	@$(WORKFLOW)/python workflow/run.py --configfile config/base.yaml --videos "$$VIDEOS" \
+	  --target base --jobs "$$JOBS" --args="--forcerun make_base $$ARGS"
 
 # The same tests run in every environment; those of packages that one lacks are skipped there. They
 # and those of the workflow run side by side; the small full runs, which use all cores, come last.

@@ -15,6 +15,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/base.smk"
 
 
 localrules:
@@ -46,11 +47,8 @@ rule prepare:
 
 rule pretrain:
     input:
-        "<results>/pretrained/audio_to_motion.safetensors",
-        expand(
-            "<results>/pretrained/{name}/general.safetensors",
-            name=sorted({name for avatar in avatars() if (name := pretrained_as(avatar))}),
-        ),
+        MOTION_MODEL,
+        sorted({path for avatar in avatars() if (path := pretrained(avatar, "general"))}),
 
 
 rule table1:

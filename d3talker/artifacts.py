@@ -160,6 +160,20 @@ def save_tensors(path: str | Path, tensors: Mapping, meta: Mapping | None = None
         )
 
 
+def load_meta(path: str | Path) -> dict:
+    """The meta alone of a file written by `save_tensors`; needs no safetensors."""
+    try:
+        with open(_require(path), "rb") as file:
+            # The format: 8 bytes, little-endian, say how long the JSON is that follows.
+            length = int.from_bytes(file.read(8), "little")
+            if length > os.path.getsize(path):
+                raise ValueError("its header is damaged")
+            header = json.loads(file.read(length))
+        return json.loads(header.get("__metadata__", {}).get("meta", "{}"))
+    except (ValueError, AttributeError) as error:
+        raise ArtifactError(f"{path}: not a readable .safetensors file ({error})") from error
+
+
 def load_tensors(path: str | Path) -> tuple[dict, dict]:
     """Read a file written by `save_tensors`: (torch tensors by name, meta)."""
     from safetensors import SafetensorError, safe_open

@@ -6,6 +6,7 @@ the people are trained further with one Individual field each; only what is shar
 """
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -87,17 +88,21 @@ def main() -> None:
     phase = Phase("pretrain", options.iterations)
     rows = train(people, general, options, phase, args.seed)
     seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
+    meta = {
+        "people": [artifacts.load_json(path)["identity"] for path in args.ingest],
+        "seed": args.seed,
+    }
+    refiner_meta = {"refiner": args.refiner, "settings": dataclasses.asdict(refiner_options)}
     if args.out_c2f:
         refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
         rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
         seconds["pretrain_c2f"] = time.monotonic() - start
-    meta = {"people": len(people), "train_seconds_by_stage": seconds}
+    meta["train_seconds_by_stage"] = seconds
+    general_meta = {"settings": dataclasses.asdict(options)} | architecture.to_meta(chosen)
     save_curves(args.out_curves, rows)
-    artifacts.save_tensors(
-        args.out_general, general.state_dict(), meta | architecture.to_meta(chosen)
-    )
+    artifacts.save_tensors(args.out_general, general.state_dict(), meta | general_meta)
     if args.out_c2f:
-        artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta | {"refiner": args.refiner})
+        artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta | refiner_meta)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Find out whether sound and picture of a clip are in step, and move the sound where they are not.
 
-Listens with a model that never met the person, to all frames but the test part. The sound keeps its
-length; where it is moved, silence fills the end that is left.
+Listens to all frames but the test part, with a model that never met the person; one that has
+learned from a person of the same name is not asked. The sound keeps its length; where it is moved,
+silence fills the end that is left.
 """
 
 import argparse
@@ -49,16 +50,17 @@ def main() -> None:
         )
     ingest = load_json(args.ingest)
     identity, frames = ingest["identity"], test_range(ingest["frames"])[0]
-    if identity in meta["people"]:
-        raise InputError(f"{args.model}: has learned from {identity}, whose lag it cannot judge")
-    clip = load_clip(identity, args.audio, args.track, model.gap.numpy(), frames)
     reach = REACH_MS // ROW_MS
     lags = range(-reach, reach + 1)
     lags_ms = [ROW_MS * rows for rows in lags]
-    heard = openings_by_lag(model.networks, clip, lags).double().numpy()
-    seen = (clip.motion @ clip.opening).double().numpy()
-    lag = measure_lag(heard, seen, clip.valid.numpy() > 0, lags_ms)
-    moved, text = verdict(lag, options)
+    if identity in meta["people"]:
+        lag, moved, text = None, False, f"left as it is: {args.model} has learned from {identity}"
+    else:
+        clip = load_clip(identity, args.audio, args.track, model.gap.numpy(), frames)
+        heard = openings_by_lag(model.networks, clip, lags).double().numpy()
+        seen = (clip.motion @ clip.opening).double().numpy()
+        lag = measure_lag(heard, seen, clip.valid.numpy() > 0, lags_ms)
+        moved, text = verdict(lag, options)
     log.log(logging.WARNING if moved else logging.INFO, "%s: %s", identity, text)
 
     samples = read_wav(args.audio)

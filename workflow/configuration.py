@@ -174,15 +174,18 @@ def _explain(error) -> str:
     return f"{key or 'config'}: {error.message}"
 
 
+def terms(stage: str) -> set[str]:
+    """Names of the settings of a stage, among which those in `loss` are weights of its loss."""
+    accepted = STAGE_SETTINGS.get(stage)
+    return {field.name for field in dataclasses.fields(accepted)} if accepted else set()
+
+
 def settings(config: dict, stage: str, variant: str | None = None) -> str:
     """The settings of `stage` as JSON: the preset's, then `train.<stage>`, then the variant's.
 
     Weights in `loss` go to every stage that has a term of that name.
     """
-    merged = {}
-    if stage in STAGE_SETTINGS:
-        terms = {field.name for field in dataclasses.fields(STAGE_SETTINGS[stage])}
-        merged = {name: weight for name, weight in config["loss"].items() if name in terms}
+    merged = {name: weight for name, weight in config["loss"].items() if name in terms(stage)}
     sources = [config["presets"][config["preset"]].get("train", {}), config["train"]]
     if variant is not None:
         sources.append(config["variant_definitions"][variant].get("train", {}))
@@ -209,18 +212,21 @@ def architecture(config: dict, variant: str) -> str:
     return json.dumps(definition.get("architecture", {}), sort_keys=True)
 
 
-def pretrainings(config: dict) -> dict[str, list[str]]:
-    """Variants that share a pre-training, by the name of the first of them.
+def pretraining(config: dict, variant: str) -> tuple | None:
+    """All that pre-training of a variant's avatar depends on; None if it starts from scratch."""
+    name = avatar_of(config, variant)
+    if not config["variant_definitions"][name].get("pretrained", True):
+        return None
+    needed = architectures.parse(architecture(config, name)).of_pretraining()
+    return needed, *(settings(config, stage, name) for stage in ("pretrain", "pretrain_c2f"))
 
-    They have an avatar of their own and agree on all that pre-training depends on.
-    """
+
+def pretrainings(config: dict) -> dict[str, list[str]]:
+    """Variants with an avatar of their own that share a pre-training, by the first one's name."""
     shared: dict[tuple, list[str]] = {}
     for name, definition in config["variant_definitions"].items():
-        if "avatar" in definition or not definition.get("pretrained", True):
-            continue
-        needed = architectures.parse(architecture(config, name)).of_pretraining()
-        stages = (settings(config, stage, name) for stage in ("pretrain", "pretrain_c2f"))
-        shared.setdefault((needed, *stages), []).append(name)
+        if "avatar" not in definition and (needed := pretraining(config, name)) is not None:
+            shared.setdefault(needed, []).append(name)
     return {names[0]: names for names in shared.values()}
 
 

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from workflow import base
+
 # fmt: off
 VIDEO_SUFFIXES = {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
                   ".mts", ".ogv", ".ts", ".webm", ".wmv"}
@@ -175,13 +177,12 @@ class Cast:
 def gather(config: dict) -> Cast:
     """Look into the folders that `config` names and choose who takes part.
 
-    Raises NameProblem when a folder is missing or empty, or a name cannot be used.
+    With a base only those teach from whom a chosen variant has to learn. Raises NameProblem when a
+    folder is missing, there is no video at all, or a name cannot be used.
     """
     videos, pretrain = config["videos"], config["pretrain"]
     preferred = config["presets"][config["preset"]]["pretrain_people"]
     targets = find(_folder(videos, "videos"), VIDEO_SUFFIXES)
-    if not targets:
-        raise NameProblem(f"{videos}: no video ({_list(VIDEO_SUFFIXES)}) in this folder")
     folders = {videos: VIDEO_SUFFIXES}
     pretrain_folder = pretrain.get("videos") or f"{videos}/pretrain"
     others, sounds = {}, {}
@@ -191,10 +192,15 @@ def gather(config: dict) -> Cast:
     if config["audios"]:
         sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES)
         folders[config["audios"]] = AUDIO_SUFFIXES
+    if not others:
+        require_target(config)
     require_distinct(targets, others, sounds)
+    _require_known(config["person"], [*targets, *others])
+    from_base = base.folder(config) is not None
+    if from_base and not base.pretrained_otherwise(config):
+        others = {}  # nobody learns from them
 
     everybody = targets | others
-    _require_known(config["person"], list(everybody))
     records = {
         name: refusal(config["results"], name, video, ingest_options(config, name))
         for name, video in everybody.items()
@@ -203,12 +209,15 @@ def gather(config: dict) -> Cast:
     wanted = pretrain.get("identities")
     if wanted is None:
         wanted = preferred_first(choose(list(others), None, set(refused)), preferred)
+    elif wanted == "all":
+        wanted = list(others)
+    hearing = [] if from_base else pretrain.get("motion_identities")
     return Cast(
         targets=_without(targets, refused),
         others=_without(others, refused),
         audios=sounds,
         field_teachers=choose(list(others), wanted, set(refused)),
-        motion_teachers=choose(list(others), pretrain.get("motion_identities"), set(refused)),
+        motion_teachers=choose(list(others), hearing, set(refused)),
         refused=refused,
         left_alone=[
             path
@@ -218,6 +227,12 @@ def gather(config: dict) -> Cast:
         ],
         pretrain_folder=pretrain_folder,
     )
+
+
+def require_target(config: dict) -> None:
+    """Raise NameProblem if there is no video of which an avatar could be made."""
+    if not find(config["videos"], VIDEO_SUFFIXES):
+        raise NameProblem(f"{config['videos']}: no video ({_list(VIDEO_SUFFIXES)}) in this folder")
 
 
 def _require_known(names: Iterable[str], found: list[str]) -> None:

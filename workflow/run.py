@@ -19,13 +19,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import cli
-from workflow import configuration, people
+from workflow import base, configuration, people
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Environment variable by which the processes of a run are recognised: the path of its lock.
 MARK = "D3TALKER_RUN"
-PREPARING = ("ingest_all", "prepare")  # targets for which nobody need be learned from
+# Targets for which nobody need be learned from, and those that need nobody to make an avatar of.
+PREPARING = ("ingest_all", "prepare")
+WITHOUT_AVATAR = (*PREPARING, "pretrain", "base")
 
 
 def main() -> int:
@@ -34,6 +36,7 @@ def main() -> int:
     try:
         config = configuration.load(args.configfile, overrides(args))
         configuration.check(config)
+        base.check(config)
         results = Path(config["results"])
         with only_run(results):
             forget_crashes(results)
@@ -135,7 +138,11 @@ def run(args: argparse.Namespace, config: dict) -> int:
     results = Path(config["results"])
     cast = people.gather(config)
     if args.target not in PREPARING:
-        cast.require(cast.motion_teachers)
+        base.require_people(config, cast)
+    if args.target not in WITHOUT_AVATAR:
+        people.require_target(config)
+    if args.target == "base" and base.folder(config):
+        raise configuration.ConfigProblem("target base: needs pretrain.base: null; see `make base`")
     for path in cast.left_alone:
         print(f"left alone: {cli.one_line(path)}: no video or sound by its name")
     known = set(cast.refused)

@@ -73,7 +73,8 @@ def make_person(folder: Path) -> dict[str, Path]:
     artifacts.save_images(names["labels"], labels)
     artifacts.save_images(names["torso"], torsos)
     artifacts.save_image(names["background"], background)
-    artifacts.save_json(names["ingest"], {"frames": FRAMES, "size": SIZE, "jump_cuts": []})
+    about = {"identity": folder.name, "frames": FRAMES, "size": SIZE, "jump_cuts": []}
+    artifacts.save_json(names["ingest"], about)
     artifacts.save_arrays(
         names["track"],
         focal=np.float32(focal),
@@ -236,3 +237,10 @@ def test_unknown_setting_stops_with_its_name(trained, capsys):
         )
     assert stopped.value.code == 2
     assert "unknown setting 'stepz'" in capsys.readouterr().err
+
+
+def test_what_is_pretrained_says_on_whom_and_how(trained):
+    general, c2f = (artifacts.load_tensors(trained[name])[1] for name in ("general", "c2f"))
+    assert general["people"] == c2f["people"] == [trained["general"].parent.name] * 2
+    assert general["settings"]["contrast_points"] == 64 and general["seed"] == 0
+    assert c2f["settings"]["iterations"] == 2

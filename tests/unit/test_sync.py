@@ -127,15 +127,19 @@ def run_stage(folder, monkeypatch):
     sync.main()
 
 
-def test_a_person_whom_the_model_has_met_is_refused(tmp_path, monkeypatch):
+def test_the_sound_of_a_person_whom_the_model_has_met_is_left_as_it_is(tmp_path, monkeypatch):
     save_model(
         tmp_path / "m.safetensors",
         MotionModel([MotionNet(2)], torch.ones(2)),
         {"people": ["anna", "bert"]},
     )
     save_json(tmp_path / "ingest.json", {"identity": "anna", "frames": 400})
-    with pytest.raises(InputError, match="has learned from anna"):
-        run_stage(tmp_path, monkeypatch)
+    sound = np.arange(400 * 640).astype(np.int16)
+    scipy.io.wavfile.write(tmp_path / "a.wav", 16000, sound)
+    run_stage(tmp_path, monkeypatch)
+    found = load_json(tmp_path / "o.json")
+    assert "has learned from anna" in found["verdict"] and found["picture_after_sound"] is None
+    np.testing.assert_array_equal(scipy.io.wavfile.read(tmp_path / "o.wav")[1], sound)
 
 
 def test_a_model_tuned_to_a_person_is_refused(tmp_path, monkeypatch):

@@ -71,10 +71,13 @@ def jobs(output: str) -> Counter:
     return Counter({rule: int(number) for rule, number in rows if rule not in targets})
 
 
-def make_checkout(root: Path) -> Checkout:
+def make_checkout(root: Path, base: str = "null") -> Checkout:
+    """A checkout at `root` with anna to make an avatar of and carl to learn from."""
     for folder in ("workflow", "config", "d3talker", "resources"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", root)
+    config = root / "config" / "config.yaml"
+    config.write_text(config.read_text().replace("base: resources", f"base: {base}", 1))
     os.symlink(ROOT / ".envs", root / ".envs")
     (root / "stages").mkdir()
     rules = "".join(path.read_text() for path in (root / "workflow" / "rules").glob("*.smk"))

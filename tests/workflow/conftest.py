@@ -9,7 +9,7 @@ from checkouts import Checkout, make_checkout
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    """One target and one person to learn from, in a fresh copy of the project."""
+    """One target and one person to learn from, in a fresh copy of the project without a base."""
     return make_checkout(tmp_path / "project")
 
 

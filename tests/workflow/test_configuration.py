@@ -21,6 +21,13 @@ def test_the_demo_configuration_is_right():
     configuration.check(configuration.load([demo], {}))
 
 
+def test_the_fields_learn_from_named_people_or_from_all(config):
+    configuration.check(config | {"pretrain": {"identities": "all"}})
+    configuration.check(config | {"pretrain": {"identities": ["all", "carl"]}})
+    with pytest.raises(configuration.ConfigProblem, match=r"pretrain\.identities: 'carl'"):
+        configuration.check(config | {"pretrain": {"identities": "carl"}})
+
+
 def test_every_wrong_key_is_named(config):
     config |= {"sedd": 1, "size": "big", "preset": "quick"}
     config["train"] = {"adpt": {}}

@@ -66,6 +66,17 @@ def test_a_person_is_not_both_taught_from_and_tested(tmp_path):
         cast(tmp_path, "anna.mp4", "pretrain/anna.mov")
 
 
+def test_everybody_may_teach_the_fields(tmp_path):
+    videos = [f"pretrain/{name}.mp4" for name in ("berta", "carl", "emil")]
+    found = cast(tmp_path, "anna.mp4", *videos, pretrain={"identities": "all"})
+    assert found.field_teachers == ["berta", "carl", "emil"]
+
+
+def test_a_folder_without_any_video_is_refused(tmp_path):
+    with pytest.raises(people.NameProblem, match="no video"):
+        cast(tmp_path)
+
+
 def test_names_of_the_workflow_are_reserved(tmp_path):
     with pytest.raises(people.NameProblem, match="rename"):
         cast(tmp_path, "speech.mp4", "pretrain/carl.mp4")

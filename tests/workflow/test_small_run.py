@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+yaml = pytest.importorskip("yaml")
 pytest.importorskip("snakemake")
 
+from workflow import base  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
+TINY = Path(__file__).with_name("tiny.yaml")
 
 
-def run(videos: Path, results: Path, *arguments: str) -> str:
-    """Run the workflow with tiny.yaml; return what it printed."""
+def run(videos: Path, results: Path, *arguments: str, config: Path = TINY) -> str:
+    """Run the workflow with a configuration as small as tiny.yaml; return what it printed."""
     command = [sys.executable, str(ROOT / "workflow" / "run.py"), "--videos", str(videos)]
-    command += ["--configfile", str(Path(__file__).with_name("tiny.yaml"))]
+    command += ["--configfile", str(config)]
     command += [f"--args=--config results={results}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
@@ -59,17 +63,20 @@ def test_a_demo_person_becomes_a_talking_head(demo_people, tmp_path):
     assert "report:" in output
 
 
-def test_the_first_seconds_of_a_real_clip_become_a_talking_head(demo_people, tmp_path):
+def test_the_first_seconds_of_a_real_clip_and_the_base_become_a_talking_head(tmp_path):
     data = os.environ.get("D3_DATA")
     if not data:
         pytest.skip("D3_DATA names no folder with real clips")
     videos = tmp_path / "videos"
-    (videos / "pretrain").mkdir(parents=True)
-    (teacher,) = (demo_people / "pretrain").iterdir()
-    (videos / "pretrain" / teacher.name).symlink_to(teacher)
+    videos.mkdir()
     cut(Path(data) / "videos" / "cnn2.mp4", videos / "cnn2.mp4", seconds=6)
-    run(videos, tmp_path / "results")
+    config = yaml.safe_load(TINY.read_text()) | {"pretrain": {"base": "resources"}}
+    for stage in base.STAGES:
+        del config["train"][stage]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run(videos, tmp_path / "results", config=tmp_path / "config.yaml")
     check_results(tmp_path / "results", "cnn2")
+    assert not (tmp_path / "results" / "pretrained").exists()
 
 
 def cut(video: Path, out: Path, seconds: int) -> None:

@@ -12,12 +12,13 @@ from snakemake.logging import logger
 
 sys.path.insert(0, workflow.basedir)
 
-from workflow import configuration, people
+from workflow import base, configuration, people
 
 GPU_PYTHON = Path(workflow.basedir, ".envs", "gpu", "bin", "python")
 
 try:
     configuration.check(config)
+    base.check(config)
     if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
         configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
     CAST = people.gather(config)
@@ -26,6 +27,9 @@ except (configuration.ConfigProblem, people.NameProblem) as problem:
 
 for record in CAST.refused.values():
     logger.warning(f"left out: {record['refused']}")
+
+for remark in base.remarks(config, CAST.targets):
+    logger.warning(remark)
 
 # Of the stages that train and render.
 TRAINING = configuration.training_environment(config)
@@ -83,6 +87,11 @@ def in_checkout(path):
 
 FACE_MODEL = in_checkout("resources/face_model.npz")
 PAPER_TABLES = in_checkout("config/paper_tables.yaml")
+MOTION_MODEL = (
+    os.path.relpath(base.file(config, "motion"))
+    if base.folder(config)
+    else "<results>/pretrained/audio_to_motion.safetensors"
+)
 
 
 def command(script, env):
@@ -188,14 +197,12 @@ def pretrained_as(avatar):
     return next(names, None)
 
 
-def pretrained(file):
-    """Input function for `file` of an avatar's pre-training, if it has one."""
-
-    def path(wildcards):
-        name = pretrained_as(wildcards.avatar)
-        return f"<results>/pretrained/{name}/{file}" if name else []
-
-    return path
+def pretrained(avatar, part):
+    """The `general` or `c2f` that an avatar starts from: the base's, one of this run, or none."""
+    if base.serves(config, avatar):
+        return os.path.relpath(base.file(config, part))
+    name = pretrained_as(avatar)
+    return f"<results>/pretrained/{name}/{part}.safetensors" if name else []
 
 
 def refiner_of_variant(wildcards):
@@ -253,6 +260,15 @@ def of_runs(file, only_self=False):
         for secs in config["secs"]
         for drive in (["self"] if only_self else drives(variant))
     ]
+
+
+def all_metrics(wildcards):
+    """Input function for metrics.json of every run; there must be a target."""
+    try:
+        people.require_target(config)
+    except people.NameProblem as problem:
+        raise WorkflowError(str(problem))
+    return of_runs("metrics.json")
 
 
 def tables():

@@ -31,7 +31,7 @@ rule pretrain_motion:
 
 rule sync:
     input:
-        model="<results>/pretrained/audio_to_motion.safetensors",
+        model=MOTION_MODEL,
         audio="<results>/{id}/audio.wav",
         track="<results>/{id}/track.npz",
         ingest="<results>/{id}/ingest.json",
@@ -59,7 +59,7 @@ rule sync:
 
 rule tune_motion:
     input:
-        model="<results>/pretrained/audio_to_motion.safetensors",
+        model=MOTION_MODEL,
         audio="<results>/{id}/audio_synced.wav",
         track="<results>/{id}/track.npz",
         ingest="<results>/{id}/ingest.json",

@@ -8,7 +8,7 @@ localrules:
 
 rule tables:
     input:
-        metrics=of_runs("metrics.json"),
+        metrics=all_metrics,
         paper=PAPER_TABLES,
     output:
         csv="<results>/tables/{table}.csv",
@@ -35,7 +35,7 @@ rule report:
     input:
         ingest=expand("<results>/{id}/ingest.json", id=CAST.targets),
         refused=expand("<results>/{id}/refused.json", id=CAST.refused),
-        metrics=of_runs("metrics.json"),
+        metrics=all_metrics,
         paper=PAPER_TABLES,
         # The page shows these, which lie beside the metrics and the clips.
         beside=[

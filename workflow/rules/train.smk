@@ -112,7 +112,7 @@ rule adapt:
         **own_motion(),
         static="<results>/{id}/static/{secs}s.safetensors",
         poses="<results>/{id}/static/{secs}s.poses.npz",
-        general=pretrained("general.safetensors"),
+        general=lambda wildcards: pretrained(wildcards.avatar, "general"),
     output:
         avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
         curves="<results>/{id}/{avatar}/{secs}s/avatar.curves.csv",
@@ -145,7 +145,7 @@ rule finetune_c2f:
         **own_motion(),
         poses="<results>/{id}/static/{secs}s.poses.npz",
         avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
-        c2f=pretrained("c2f.safetensors"),
+        c2f=lambda wildcards: pretrained(wildcards.avatar, "c2f"),
     output:
         refiner="<results>/{id}/{avatar}/{secs}s/refiner.safetensors",
         curves="<results>/{id}/{avatar}/{secs}s/refiner.curves.csv",

@@ -7,7 +7,6 @@ the people are trained further with one Individual field each; only what is shar
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -31,6 +30,7 @@ from d3talker.train.person import Person
 from d3talker.train.phases import Phase
 from d3talker.train.pose import corrected
 from d3talker.train.refiner import train_refiner
+from d3talker.train.run import Run, fingerprint
 from d3talker.train.scene import load_scene
 from d3talker.train.settings import PretrainSettings, RefinerSettings
 
@@ -74,17 +74,16 @@ def main() -> None:
         load_person(person, general, args.rasterizer, args.encoding)
         for person in each_person(args, ("static",))
     ]
-    seconds, start = {}, time.monotonic()
+    run = Run(args.out_general, fingerprint(args))
     phase = Phase("pretrain", options.iterations)
-    rows = train(people, general, options, phase, args.seed)
-    seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
+    train(people, general, options, phase, args.seed, run)
     refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
-    rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
-    seconds["pretrain_c2f"] = time.monotonic() - start
-    meta = {"people": len(people), "train_seconds_by_stage": seconds}
-    save_curves(args.out_curves, rows)
+    train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed, run)
+    meta = {"people": len(people), "train_seconds_by_stage": run.seconds}
+    save_curves(args.out_curves, run.rows)
     artifacts.save_tensors(args.out_general, general.state_dict(), meta)
     artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta | {"refiner": args.refiner})
+    run.finish()
 
 
 if __name__ == "__main__":

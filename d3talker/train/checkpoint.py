@@ -10,7 +10,7 @@ from d3talker.avatar import Avatar
 from d3talker.fields.deformation import GeneralField, IndividualField
 from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.splat.gaussians import Gaussians
-from d3talker.train.loop import CurveRow
+from d3talker.train.curves import CurveRow
 
 
 def avatar_tensors(avatar: Avatar) -> dict[str, Tensor]:

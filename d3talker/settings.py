@@ -19,17 +19,26 @@ def parse(cls: type[Settings], text: str | None) -> Settings:
         values = json.loads(text) if text else {}
     except ValueError as error:
         raise InputError(f"--settings is not JSON: {error}") from error
+    return _build(cls, values)
+
+
+def _build(cls: type[Settings], values: object) -> Settings:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     if not isinstance(values, dict):
-        raise InputError("--settings must be a JSON object of names and values")
+        raise InputError(f"{cls.__name__} must be a JSON object of names and values")
+    built = {}
     for name, value in values.items():
         if name not in fields:
             known = ", ".join(sorted(fields))
             raise InputError(f"unknown setting '{name}' of {cls.__name__}; known: {known}")
         expected = fields[name].type
+        if dataclasses.is_dataclass(expected):
+            built[name] = _build(expected, value)
+            continue
         allowed = (int, float) if expected is float else expected
         if isinstance(expected, type) and (
             not isinstance(value, allowed) or (expected is not bool and isinstance(value, bool))
         ):
             raise InputError(f"setting '{name}' must be {expected.__name__}, not {value!r}")
-    return cls(**values)
+        built[name] = value
+    return cls(**built)

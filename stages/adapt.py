@@ -7,7 +7,6 @@ The General field is pre-trained, or starts from scratch as well.
 import argparse
 import dataclasses
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -36,6 +35,7 @@ from d3talker.train.loop import train
 from d3talker.train.person import Person
 from d3talker.train.phases import adapt_phases
 from d3talker.train.pose import PoseCorrection
+from d3talker.train.run import Run, fingerprint
 from d3talker.train.scene import load_scene
 from d3talker.train.settings import AdaptSettings
 
@@ -73,21 +73,20 @@ def main() -> None:
         len(scene), options.pose_rotation_lr, options.pose_translation_lr, avatar.device
     )
     person = Person(scene, avatar, load_drive(args).to(avatar.device), poses)
-    rows, seconds = [], dict(static_meta["train_seconds_by_stage"])
+    run = Run(args.out, fingerprint(args))
     for phase in adapt_phases(options):
-        start = time.monotonic()
-        rows += train([person], avatar.general, options, phase, args.seed)
-        seconds[phase.stage] = time.monotonic() - start
+        train([person], avatar.general, options, phase, args.seed, run)
 
     meta = {
         "settings": dataclasses.asdict(options),
         "frames": len(scene),
-        "train_seconds_by_stage": seconds,
+        "train_seconds_by_stage": static_meta["train_seconds_by_stage"] | run.seconds,
     } | architecture.to_meta(chosen)
-    save_curves(args.out_curves, rows)
+    save_curves(args.out_curves, run.rows)
     artifacts.save_tensors(
         args.out, avatar_tensors(avatar) | {"pose_corrections": poses.values}, meta
     )
+    run.finish()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,6 +21,7 @@ from d3talker.train.files import (
 from d3talker.train.person import Person
 from d3talker.train.pose import corrected
 from d3talker.train.refiner import train_refiner
+from d3talker.train.run import Run, fingerprint
 from d3talker.train.scene import load_scene
 from d3talker.train.settings import RefinerSettings
 
@@ -53,15 +53,15 @@ def main() -> None:
     person = Person(scene, avatar, load_drive(args).to(avatar.device))
     refiner, base_meta = load_refiner(args.c2f)
     refiner.to(avatar.device)
-    start = time.monotonic()
-    rows = train_refiner(refiner, [person], options, "finetune_c2f", args.seed)
-    seconds = {"finetune_c2f": time.monotonic() - start}
+    run = Run(args.out, fingerprint(args))
+    train_refiner(refiner, [person], options, "finetune_c2f", args.seed, run)
     meta = {
         "refiner": base_meta["refiner"],
-        "train_seconds_by_stage": avatar_meta["train_seconds_by_stage"] | seconds,
+        "train_seconds_by_stage": avatar_meta["train_seconds_by_stage"] | run.seconds,
     }
-    save_curves(args.out_curves, rows)
+    save_curves(args.out_curves, run.rows)
     artifacts.save_tensors(args.out, refiner.state_dict(), meta)
+    run.finish()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from d3talker.train.loop import train
 from d3talker.train.person import Person
 from d3talker.train.phases import Phase
 from d3talker.train.pose import PoseCorrection
+from d3talker.train.run import Run, fingerprint
 from d3talker.train.scene import load_scene
 from d3talker.train.settings import StaticSettings
 
@@ -53,24 +54,21 @@ def main() -> None:
     poses = PoseCorrection(
         len(scene), options.pose_rotation_lr, options.pose_translation_lr, avatar.device
     )
-    rows = train(
-        [Person(scene, avatar, poses=poses)],
-        None,
-        options,
-        Phase("fit_static", options.iterations),
-        args.seed,
-    )
+    initial_seconds = time.monotonic() - start
+    run = Run(args.out, fingerprint(args))
+    phase = Phase("fit_static", options.iterations)
+    train([Person(scene, avatar, poses=poses)], None, options, phase, args.seed, run)
     avatar.face.mobility = mobility(avatar.face.means, track["shape"])
-    seconds = time.monotonic() - start
 
     tensors = avatar_tensors(avatar) | {"pose_corrections": poses.values}
     meta = {
         "frames": scene.indices.tolist(),
-        "train_seconds_by_stage": {"fit_static": seconds},
-        "psnr": rows[-1].psnr,
+        "train_seconds_by_stage": {"fit_static": initial_seconds + run.seconds["fit_static"]},
+        "psnr": run.rows[-1].psnr,
     }
-    save_curves(args.out_curves, rows)
+    save_curves(args.out_curves, run.rows)
     artifacts.save_tensors(args.out, tensors, meta)
+    run.finish()
 
 
 if __name__ == "__main__":

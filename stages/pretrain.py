@@ -8,7 +8,6 @@ the people are trained further with one Individual field each; only what is shar
 import argparse
 import dataclasses
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -35,6 +34,7 @@ from d3talker.train.person import Person
 from d3talker.train.phases import Phase
 from d3talker.train.pose import corrected
 from d3talker.train.refiner import train_refiner
+from d3talker.train.run import Run, fingerprint
 from d3talker.train.scene import load_scene
 from d3talker.train.settings import PretrainSettings, RefinerSettings
 
@@ -84,25 +84,25 @@ def main() -> None:
         load_person(person, general, chosen, args.rasterizer, args.encoding)
         for person in each_person(args, ("static",))
     ]
-    seconds, start = {}, time.monotonic()
+    run = Run(args.out_general, fingerprint(args))
     phase = Phase("pretrain", options.iterations)
-    rows = train(people, general, options, phase, args.seed)
-    seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
+    train(people, general, options, phase, args.seed, run)
+    refiner = None
+    if args.out_c2f:
+        refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
+        train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed, run)
     meta = {
         "people": [artifacts.load_json(path)["identity"] for path in args.ingest],
         "seed": args.seed,
+        "train_seconds_by_stage": run.seconds,
     }
-    refiner_meta = {"refiner": args.refiner, "settings": dataclasses.asdict(refiner_options)}
-    if args.out_c2f:
-        refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
-        rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
-        seconds["pretrain_c2f"] = time.monotonic() - start
-    meta["train_seconds_by_stage"] = seconds
     general_meta = {"settings": dataclasses.asdict(options)} | architecture.to_meta(chosen)
-    save_curves(args.out_curves, rows)
+    refiner_meta = {"refiner": args.refiner, "settings": dataclasses.asdict(refiner_options)}
+    save_curves(args.out_curves, run.rows)
     artifacts.save_tensors(args.out_general, general.state_dict(), meta | general_meta)
-    if args.out_c2f:
+    if refiner is not None:
         artifacts.save_tensors(args.out_c2f, refiner.state_dict(), meta | refiner_meta)
+    run.finish()
 
 
 if __name__ == "__main__":

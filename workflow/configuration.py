@@ -190,7 +190,7 @@ def settings(config: dict, stage: str, variant: str | None = None) -> str:
     if variant is not None:
         sources.append(config["variant_definitions"][variant].get("train", {}))
     for source in sources:
-        merged.update(source.get(stage) or {})
+        _override(merged, source.get(stage) or {})
     return json.dumps(merged, sort_keys=True)
 
 
@@ -228,6 +228,16 @@ def pretrainings(config: dict) -> dict[str, list[str]]:
         if "avatar" not in definition and (needed := pretraining(config, name)) is not None:
             shared.setdefault(needed, []).append(name)
     return {names[0]: names for names in shared.values()}
+
+
+def _override(settings: dict, others: Mapping) -> None:
+    """Put `others` over `settings`; groups of settings name by name."""
+    for name, value in others.items():
+        if isinstance(value, Mapping):
+            settings[name] = dict(settings.get(name) or {})
+            _override(settings[name], value)
+        else:
+            settings[name] = value
 
 
 def load(files: list[str | Path], overrides: Mapping) -> dict:

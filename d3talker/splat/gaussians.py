@@ -4,8 +4,6 @@ Raw values and activations follow spec 3.1: scales are softplus of the raw value
 sigmoid, quaternions normalised when rendered. Colours are view-independent RGB.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
@@ -13,19 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 ATTRIBUTES = ("means", "quats", "scales", "opacities", "colors")
-
-
-@dataclass(frozen=True)
-class DensityControl:
-    """When and where Gaussians are added or removed (spec 3.4, feasibility's values)."""
-
-    start: int = 300  # iteration of the first change
-    interval: int = 200  # iterations between changes
-    stop: float = 0.7  # share of the run after which the number is fixed
-    gradient: float = 4e-4  # mean NDC gradient of the projected mean that calls for more
-    split_size: float = 1.5e-3  # m; larger ones are split in two, smaller ones are cloned
-    min_opacity: float = 0.03  # fainter ones are removed
-    max_size: float = 0.02  # m; larger ones are removed
 
 
 class Gaussians:
@@ -93,14 +78,37 @@ class Gaussians:
         )
 
     @torch.no_grad()
-    def densify(self, gradient: Tensor, control: DensityControl, limit: int) -> None:
-        """Clone or split Gaussians of high `gradient` (N,) up to `limit`; remove useless ones."""
-        size = F.softplus(self.scales).amax(1)
-        keep = (torch.sigmoid(self.opacities) > control.min_opacity) & (size < control.max_size)
-        candidates = torch.nonzero(keep & (gradient > control.gradient))[:, 0]
+    def opacity(self) -> Tensor:
+        """(N,) from 0 to 1."""
+        return torch.sigmoid(self.opacities)
+
+    @torch.no_grad()
+    def size(self) -> Tensor:
+        """(N,) the largest standard deviation, m."""
+        return F.softplus(self.scales).amax(1)
+
+    @torch.no_grad()
+    def limit_opacities(self, highest: float) -> None:
+        """Lower all opacities to `highest` and forget their moments (spec 3.4)."""
+        self.opacities.clamp_(max=float(np.log(highest / (1 - highest))))
+        for name, moment in self.optimizer.state[self.opacities].items():
+            if name != "step":
+                moment.zero_()
+
+    @torch.no_grad()
+    def densify(
+        self, gradient: Tensor, threshold: float, split_size: float, limit: int, keep: Tensor
+    ) -> None:
+        """Remove all but those to `keep` (N,) bool, then add up to `limit`.
+
+        Those whose `gradient` (N,) is above `threshold` are cloned, or split in two if they are
+        larger than `split_size`, m.
+        """
+        size, keep = self.size(), keep.clone()
+        candidates = torch.nonzero(keep & (gradient > threshold))[:, 0]
         room = max(0, limit - int(keep.sum()))
         candidates = candidates[gradient[candidates].argsort(descending=True)[:room]]
-        large = size[candidates] > control.split_size
+        large = size[candidates] > split_size
         clones, splits = candidates[~large], candidates[large]
         keep[splits] = False
         children = {

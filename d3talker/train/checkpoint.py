@@ -12,7 +12,7 @@ from d3talker.fields.architecture import Architecture
 from d3talker.fields.deformation import GeneralField, general_field, individual_part
 from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.splat.gaussians import Gaussians
-from d3talker.train.loop import CurveRow
+from d3talker.train.curves import CurveRow
 
 
 def avatar_tensors(avatar: Avatar) -> dict[str, Tensor]:

@@ -4,8 +4,6 @@ Each iteration draws one person and one frame, deforms and renders the head, com
 frame and steps whatever the phase lets move.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,28 +16,21 @@ from d3talker.fields.deformation import (
     control_signal,
     parameter_groups,
 )
-from d3talker.splat.gaussians import ATTRIBUTES, DensityControl, Gaussians
-from d3talker.splat.rasterize import GradientStats
+from d3talker.splat.gaussians import ATTRIBUTES
 from d3talker.train import losses
+from d3talker.train.curriculum import allowed_frames, frame_scores
+from d3talker.train.curves import LOG_EVERY, CurveRow, Meter
+from d3talker.train.density import control_density, new_stats
 from d3talker.train.person import Person
 from d3talker.train.phases import Phase, freeze, in_phase
 from d3talker.train.photometric import l1_dssim
+from d3talker.train.run import Run
+from d3talker.train.running_mean import RunningMean
 from d3talker.train.scene import View
+from d3talker.train.schedule import gaussians_factor, general_factor, individual_factor
 from d3talker.train.settings import TrainSettings
-
-LOG_EVERY = 50  # iterations per row of the curves
-
-
-class CurveRow(NamedTuple):
-    """One row of curves.csv: means over the last iterations."""
-
-    stage: str
-    iteration: int
-    loss: float
-    l1: float
-    dssim: float
-    psnr: float
-    gaussians: int
+from d3talker.train.state import PhaseState, avatars_state, load_avatars
+from d3talker.train.uncounted import before_green_screen, uncounted
 
 
 def train(
@@ -48,53 +39,68 @@ def train(
     settings: TrainSettings,
     phase: Phase,
     seed: int,
-    control: DensityControl | None = None,
+    run: Run | None = None,
 ) -> list[CurveRow]:
     """Train the avatars and poses of `people` in place, and `general` if given, for one phase.
 
     People without `drive` stay static. The General field ends as its running mean if
-    `settings.ema` is set. Returns the curves, none if no frame is of use to the phase.
+    `settings.ema` is set. A phase that `run` has saved goes on from there. Returns the curves of
+    the run so far; a phase to which no frame is of use adds none.
     """
-    control = control or DensityControl()
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    people = [seen for person in people if (seen := in_phase(person, phase)) is not None]
+    run = run or Run()
+    if run.is_over(phase.stage):
+        return run.rows
+    saved = run.begin(phase.stage)
+    if saved:
+        load_avatars(people, saved.tensors)
+    everybody = people
+    people = [seen for person in everybody if (seen := in_phase(person, phase)) is not None]
     if not people:
         log.info("%s: left out, no frame shows the inner mouth", phase.stage)
-        return []
+        return run.rows
+    rng, meter = np.random.default_rng(seed), Meter()
+    torch.manual_seed(seed)
     shared = _prepare(people, general, settings, phase)
-    average = _RunningMean(general, settings.ema) if general and settings.ema else None
-    meter, rows = Meter(), []
-    for it in progress(range(phase.iterations), phase.iterations, phase.stage):
-        done = it / phase.iterations
+    average = RunningMean(general, settings.ema) if general and settings.ema else None
+    state = PhaseState(people, _optimizers(people, shared), rng, meter, average)
+    first = state.load(saved) if saved else 0
+    for it in progress(range(first, phase.iterations), phase.iterations - first, phase.stage):
         k = int(rng.integers(len(people)))
         person = people[k]
-        _set_learning_rates(person, shared, settings, it, done)
-        i = person.next_frame(rng)
+        _set_learning_rates(person, shared, settings, it, phase.iterations)
+        i = person.next_frame(rng, _allowed(person, it, settings, phase))
         view = person.scene.view(i).to(person.avatar.device)
+        if settings.green and phase.green:
+            view = before_green_screen(view, phase.sets)
         correction = None
         if person.poses is not None and phase.trains("poses") and it >= settings.pose_start:
             correction = person.poses.leaf(i)
         signals = _signals(person, i, settings, phase)
         sets, change = _deform(person, i, signals, phase)
         rendered = _render(person, view, sets, _pose(person, i, correction))
-        loss, photometric, image = _loss(rendered, view, settings)
+        unseen = uncounted(view, phase.sets, it, settings)
+        loss, photometric, image = _loss(rendered, view, unseen, settings)
         if change is not None and phase.trains("individual.face"):
             loss = loss + _field_losses(people, k, i, signals, change, settings, it)
         loss.backward()
         _step(person, shared)
         if correction is not None:
-            person.poses.step(i, correction.grad, settings.attributes_lr_final**done)
+            factor = gaussians_factor("poses", it, phase.iterations, settings)
+            person.poses.step(i, correction.grad, factor)
         if average:
             average.update()
-        if person.density and it < control.stop * phase.iterations:
-            _densify(person, it, control, settings, phase)
+        if person.density:
+            control_density(person, it, settings, phase)
         meter.add(loss, photometric, image, view.image)
         if (it + 1) % LOG_EVERY == 0 or it + 1 == phase.iterations:
-            rows.append(meter.row(phase.stage, it + 1, person.avatar, settings.dssim))
+            run.rows.append(meter.row(phase.stage, it + 1, person.avatar, settings.dssim))
+        if run.is_due(it + 1, settings.checkpoint_every):
+            tensors = avatars_state(everybody) | state.tensors()
+            run.save(phase.stage, it + 1, tensors, state.values())
     if average:
         average.apply()
-    return rows
+    run.end(phase.stage)
+    return run.rows
 
 
 def _prepare(
@@ -105,14 +111,19 @@ def _prepare(
     for person in people:
         avatar = person.avatar
         freeze(person, phase)
+        person.queue.clear()
         avatar.face.make_optimizer(rates)
         avatar.mouth.make_optimizer(rates)
         if avatar.individual is not None:
             own = (getattr(settings, f"{_own(avatar)}_{of}_lr") for of in ("table", "net"))
             person.fields = _adamw(avatar.individual, *own)
+        person.scores = None
+        if settings.curriculum.span and phase.curriculum and person.drive is not None:
+            au = person.drive.au.cpu().numpy()[person.scene.indices]
+            person.scores = frame_scores(person.scene.mouths, au)
         person.density = None
         if settings.densify and phase.densify:
-            person.density = _new_stats(avatar)
+            person.density = new_stats(avatar)
     if general is None:
         return None
     return _adamw(general, settings.general_table_lr, settings.general_net_lr)
@@ -121,6 +132,17 @@ def _prepare(
 def _own(avatar: Avatar) -> str:
     """Prefix of the settings for what the person alone has: a field or an aligner."""
     return "aligner" if isinstance(avatar.individual, IndividualAligner) else "individual"
+
+
+def _optimizers(
+    people: list[Person], shared: torch.optim.AdamW | None
+) -> dict[str, torch.optim.Optimizer]:
+    """The optimisers of a phase by name."""
+    named = {"general": shared}
+    for k, person in enumerate(people):
+        named[f"{k}.fields"] = person.fields
+        named |= {f"{k}.{name}": getattr(person.avatar, name).optimizer for name in SETS}
+    return {name: optimizer for name, optimizer in named.items() if optimizer is not None}
 
 
 def _adamw(module: torch.nn.Module, table_lr: float, net_lr: float) -> torch.optim.AdamW:
@@ -137,24 +159,28 @@ def _set_learning_rates(
     shared: torch.optim.AdamW | None,
     settings: TrainSettings,
     it: int,
-    done: float,
+    iterations: int,
 ) -> None:
-    """Rates of iteration `it`, when the share `done` of the phase is over."""
+    """Rates of iteration `it` of `iterations`."""
     for gaussians in (person.avatar.face, person.avatar.mouth):
         for group in gaussians.optimizer.param_groups:
-            final = (
-                settings.means_lr_final
-                if group["name"] == "means"
-                else settings.attributes_lr_final
-            )
-            group["lr"] = getattr(settings, f"{group['name']}_lr") * final**done
-    warm = min(1.0, (it + 1) / max(1, settings.fields_warmup))
-    factor = warm * settings.fields_lr_final**done
-    started = it >= getattr(settings, f"{_own(person.avatar)}_start")
-    for optimizer, scale in ((shared, factor), (person.fields, factor * started)):
+            factor = gaussians_factor(group["name"], it, iterations, settings)
+            group["lr"] = getattr(settings, f"{group['name']}_lr") * factor
+    start = getattr(settings, f"{_own(person.avatar)}_start")
+    for optimizer, factor in (
+        (shared, general_factor(it, iterations, settings)),
+        (person.fields, individual_factor(it, iterations, settings, start)),
+    ):
         if optimizer is not None:
             for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * scale
+                group["lr"] = group["initial_lr"] * factor
+
+
+def _allowed(person: Person, it: int, settings: TrainSettings, phase: Phase) -> np.ndarray | None:
+    """Items (n,) bool of which the curriculum lets one be drawn; None: all."""
+    if person.scores is None:
+        return None
+    return allowed_frames(person.scores, it, settings.curriculum, phase.sets == ("mouth",))
 
 
 def _signals(person: Person, i: int, settings: TrainSettings, phase: Phase) -> Signals | None:
@@ -201,18 +227,20 @@ def _render(person: Person, view: View, sets: tuple, pose: Tensor | None) -> Ren
     return person.avatar.compose(*sets, view.camera, view.backdrop, person.density)
 
 
-def _loss(rendered: Rendered, view: View, settings: TrainSettings) -> tuple[Tensor, Tensor, Tensor]:
+def _loss(
+    rendered: Rendered, view: View, unseen: Tensor | None, settings: TrainSettings
+) -> tuple[Tensor, Tensor, Tensor]:
     """(total, photometric part, image that was compared) of one rendered view.
 
-    Where a set is not drawn the image is the target's: no colour is asked of the face in the inner
-    mouth, nor of the mouth elsewhere (spec 3.8). For the silhouette that set fills its place.
+    Where pixels are `unseen` (h,w) the image is the target's. For the silhouette a set that is not
+    drawn fills its place.
     """
     image, face_alpha, mouth_alpha = rendered
+    if unseen is not None:
+        image = torch.where(_of_channels(unseen), view.image, image)
     if mouth_alpha is None:
-        image = torch.where(_of_channels(view.mouth), view.image, image)
         mouth_alpha = view.mouth.float()
     elif face_alpha is None:
-        image = torch.where(_of_channels(view.mouth), image, view.image)
         face_alpha = (view.inside & ~view.mouth).float()
     photometric = l1_dssim(image, view.image, settings.dssim)
     silhouette = losses.silhouette(face_alpha, mouth_alpha, view.inside, view.outside)
@@ -270,66 +298,3 @@ def _step(person: Person, shared: torch.optim.AdamW | None) -> None:
         if optimizer is not None:
             optimizer.step()
             optimizer.zero_grad()
-
-
-def _densify(
-    person: Person, it: int, control: DensityControl, settings: TrainSettings, phase: Phase
-) -> None:
-    if it < control.start or it % control.interval:
-        return
-    limits = (settings.max_face, settings.max_mouth)
-    sets: list[Gaussians] = [getattr(person.avatar, name) for name in SETS]
-    for name, gaussians, stats, limit in zip(SETS, sets, person.density, limits, strict=True):
-        if name in phase.sets:
-            # In a window, the mean over pixels weighs one more, and its side is a unit of NDC.
-            gradient = stats.gradient_norm / stats.visible.clamp_min(1) / person.magnification
-            gaussians.densify(gradient, control, limit)
-    person.density = _new_stats(person.avatar)
-
-
-def _new_stats(avatar: Avatar) -> tuple[GradientStats, GradientStats]:
-    return tuple(
-        GradientStats(len(gaussians), avatar.device) for gaussians in (avatar.face, avatar.mouth)
-    )
-
-
-class _RunningMean:
-    """Exponential running mean of a module's parameters, with torch_ema's warm-up (spec 4.7)."""
-
-    def __init__(self, module: torch.nn.Module, decay: float) -> None:
-        self._parameters = list(module.parameters())
-        self._means = [p.detach().clone() for p in self._parameters]
-        self._decay, self._updates = decay, 0
-
-    @torch.no_grad()
-    def update(self) -> None:
-        self._updates += 1
-        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
-        torch._foreach_lerp_(self._means, [p.detach() for p in self._parameters], 1 - decay)
-
-    @torch.no_grad()
-    def apply(self) -> None:
-        for parameter, mean in zip(self._parameters, self._means, strict=True):
-            parameter.copy_(mean)
-
-
-class Meter:
-    """Means of loss, photometric part, L1 and PSNR since the last row."""
-
-    def __init__(self) -> None:
-        self._values: list[tuple[float, float, float, float]] = []
-
-    @torch.no_grad()
-    def add(self, loss: Tensor, photometric: Tensor, image: Tensor, target: Tensor) -> None:
-        error = image.detach() - target
-        psnr = -10 * torch.log10(error.square().mean())
-        self._values.append(
-            (loss.item(), photometric.item(), error.abs().mean().item(), psnr.item())
-        )
-
-    def row(self, stage: str, iteration: int, avatar: Avatar, weight: float) -> CurveRow:
-        loss, photometric, l1, psnr = np.mean(self._values, axis=0).tolist()
-        self._values.clear()
-        dssim = (photometric - l1) / weight if weight else 0.0
-        count = len(avatar.face) + len(avatar.mouth)
-        return CurveRow(stage, iteration, loss, l1, dssim, psnr, count)

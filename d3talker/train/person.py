@@ -8,6 +8,7 @@ from torch import Tensor
 
 from d3talker.avatar import Avatar, Drive
 from d3talker.splat.rasterize import GradientStats
+from d3talker.train.curriculum import FrameScores
 from d3talker.train.pose import PoseCorrection
 from d3talker.train.scene import Scene
 
@@ -25,10 +26,20 @@ class Person:
     magnification: float = 1.0  # side of the head's crop over that of `scene`'s windows
     fields: torch.optim.AdamW | None = field(default=None, init=False)
     density: tuple[GradientStats, GradientStats] | None = field(default=None, init=False)
-    _queue: list[int] = field(default_factory=list, init=False)
+    scores: FrameScores | None = field(default=None, init=False)  # where the phase chooses frames
+    queue: list[int] = field(default_factory=list, init=False)  # items left of the pass
 
-    def next_frame(self, rng: np.random.Generator) -> int:
-        """Frames in a shuffled pass without replacement (spec 3.6)."""
-        if not self._queue:
-            self._queue = rng.permutation(len(self.scene)).tolist()
-        return self._queue.pop()
+    def next_frame(self, rng: np.random.Generator, allowed: np.ndarray | None = None) -> int:
+        """Frames in a shuffled pass without replacement (spec 3.6).
+
+        Where only some are `allowed` (n,) bool, it is the next of them; the others keep their turn.
+        If none is left of the pass, one is drawn once more.
+        """
+        if not self.queue:
+            self.queue = rng.permutation(len(self.scene)).tolist()
+        if allowed is None:
+            return self.queue.pop()
+        for place in reversed(range(len(self.queue))):
+            if allowed[self.queue[place]]:
+                return self.queue.pop(place)
+        return int(rng.choice(np.flatnonzero(allowed)))

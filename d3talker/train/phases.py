@@ -22,7 +22,9 @@ class Phase:
     iterations: int
     sets: tuple[str, ...] = SETS  # Gaussians that are drawn
     trained: tuple[str, ...] = ("face", "mouth", "general", "individual", "poses")
-    densify: bool = True  # where the settings ask for it
+    densify: bool = True  # these three where the settings ask for it
+    curriculum: bool = True
+    green: bool = True
 
     def trains(self, name: str) -> bool:
         """Whether the tensor `name`, or all tensors whose names begin so, may change."""
@@ -35,11 +37,12 @@ def adapt_phases(settings: AdaptSettings) -> list[Phase]:
     face = ("face", "general.signal", *fields)
     mouth = ("mouth", *(name.replace("face", "mouth") for name in fields))
     colors = ("face.colors", "face.opacities", "mouth.colors")
+    as_it_is = {"densify": False, "curriculum": False, "green": False}
     phases = [
         Phase("adapt_face", settings.face_iterations, ("face",), (*face, "poses")),
         Phase("adapt_mouth", settings.mouth_iterations, ("mouth",), mouth),
         Phase("adapt", settings.iterations),
-        Phase("adapt_fuse", settings.fuse_iterations, trained=colors, densify=False),
+        Phase("adapt_fuse", settings.fuse_iterations, trained=colors, **as_it_is),
     ]
     return [phase for phase in phases if phase.iterations]
 

@@ -25,6 +25,15 @@ class PoseCorrection:
         self._mean, self._square = torch.zeros_like(self.values), torch.zeros_like(self.values)
         self._steps = torch.zeros(frames, device=device)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Corrections and Adam's moments and steps, by name."""
+        return {
+            "values": self.values,
+            "mean": self._mean,
+            "square": self._square,
+            "steps": self._steps,
+        }
+
     def leaf(self, i: int) -> Tensor:
         """The correction (6,) of frame `i` as a leaf that collects a gradient."""
         return self.values[i].clone().requires_grad_()

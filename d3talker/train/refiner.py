@@ -6,27 +6,42 @@ import torch
 from d3talker.avatar import Rendered, Signals, move
 from d3talker.cli import progress
 from d3talker.refine.styleunet import StyleUNet
-from d3talker.train.loop import LOG_EVERY, CurveRow, Meter
+from d3talker.train.checkpoint import load_module, part
+from d3talker.train.curves import LOG_EVERY, CurveRow, Meter
 from d3talker.train.person import Person
 from d3talker.train.photometric import l1_dssim
+from d3talker.train.run import Run
 from d3talker.train.scene import View
 from d3talker.train.settings import RefinerSettings
+from d3talker.train.state import PhaseState, avatars_state, load_avatars, prefixed
 
 
 def train_refiner(
-    refiner: StyleUNet, people: list[Person], settings: RefinerSettings, stage: str, seed: int
+    refiner: StyleUNet,
+    people: list[Person],
+    settings: RefinerSettings,
+    stage: str,
+    seed: int,
+    run: Run | None = None,
 ) -> list[CurveRow]:
     """Train `refiner` in place on the coarse frames of `people` (eq. 11, L1 + D-SSIM part).
 
     The avatars are frozen and rendered anew with noise on the pose, so that the refiner does not
-    see cleaner frames than at test time. The refiner has to be where they are. Returns the curves.
+    see cleaner frames than at test time. The refiner has to be where they are. A training that
+    `run` has saved goes on from there. Returns the curves of the run so far.
     """
-    rng = np.random.default_rng(seed)
+    run = run or Run()
+    saved = run.begin(stage)
+    if saved:
+        load_avatars(people, saved.tensors)
+        load_module(refiner, part(saved.tensors, "refiner"))
+    rng, meter = np.random.default_rng(seed), Meter()
     torch.manual_seed(seed)
     signals = [person.avatar.all_signals(person.drive) for person in people]
     optimizer = torch.optim.Adam(refiner.parameters(), lr=settings.lr, betas=(0.9, 0.99))
-    meter, rows = Meter(), []
-    for it in progress(range(settings.iterations), settings.iterations, stage):
+    state = PhaseState(people, {"refiner": optimizer}, rng, meter)
+    first = state.load(saved) if saved else 0
+    for it in progress(range(first, settings.iterations), settings.iterations - first, stage):
         optimizer.param_groups[0]["lr"] = settings.lr * settings.lr_final ** (
             it / settings.iterations
         )
@@ -41,8 +56,12 @@ def train_refiner(
         optimizer.step()
         meter.add(loss, loss, fine, view.image)
         if (it + 1) % LOG_EVERY == 0 or it + 1 == settings.iterations:
-            rows.append(meter.row(stage, it + 1, people[k].avatar, settings.dssim))
-    return rows
+            run.rows.append(meter.row(stage, it + 1, people[k].avatar, settings.dssim))
+        if run.is_due(it + 1, settings.checkpoint_every):
+            tensors = avatars_state(people) | prefixed("refiner", refiner.state_dict())
+            run.save(stage, it + 1, tensors | state.tensors(), state.values())
+    run.end(stage)
+    return run.rows
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from d3talker import artifacts
 from d3talker.cli import InputError
-from d3talker.face.parsing import backdrop, head_mask, mouth_mask
+from d3talker.face.parsing import HAIR, backdrop, head_mask, mouth_mask
 from d3talker.splat.rasterize import Camera
 from d3talker.video import read_frames
 
@@ -43,6 +43,8 @@ class View(NamedTuple):
     inside: Tensor  # (h,w) bool, surely head
     outside: Tensor  # (h,w) bool, surely not head
     mouth: Tensor  # (h,w) bool, inner mouth and teeth
+    head: Tensor  # (h,w) bool, all that the avatar draws
+    hair: Tensor  # (h,w) bool
 
     def to(self, device: torch.device | str) -> "View":
         """The same view with its images on `device`."""
@@ -63,6 +65,7 @@ class Scene:
     backdrops: np.ndarray
     heads: np.ndarray  # (n,h,w) bool
     mouths: np.ndarray  # (n,h,w) bool
+    hairs: np.ndarray  # (n,h,w) bool
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -92,6 +95,8 @@ class Scene:
             torch.from_numpy(cv2.erode(head, kernel) > 0),
             torch.from_numpy(cv2.dilate(head, kernel) == 0),
             torch.from_numpy(self.mouths[i]),
+            torch.from_numpy(self.heads[i]),
+            torch.from_numpy(self.hairs[i]),
         )
 
     def cut(self, items: np.ndarray, corners: np.ndarray, width: int, height: int) -> "Scene":
@@ -100,7 +105,7 @@ class Scene:
             np.s_[i, y : y + height, x : x + width]
             for i, (x, y) in zip(items, corners, strict=True)
         ]
-        arrays = ("images", "backdrops", "heads", "mouths")
+        arrays = ("images", "backdrops", "heads", "mouths", "hairs")
         return replace(
             self,
             indices=self.indices[items],
@@ -155,6 +160,7 @@ def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) ->
         ),
         heads=np.stack([h[c] for h, c in zip(heads, crops, strict=True)]),
         mouths=np.stack([mouth_mask(m[c]) for m, c in zip(labels, crops, strict=True)]),
+        hairs=np.stack([m[c] == HAIR for m, c in zip(labels, crops, strict=True)]),
     )
 
 

@@ -3,7 +3,23 @@
 The defaults are the `quick` preset. Learning rates follow spec 3.1, 4.7 unless said otherwise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from d3talker.splat.density import DensityControl
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """When which frames are drawn (curriculum.py); off, with adaptation's numbers (spec 3.6)."""
+
+    span: int = 0  # iterations over which the choice moves on; 0: all frames at all times
+    warm: int = 3000  # iterations by the opening of the mouth; those after it by blinks
+    face_interval: int = 10  # iterations; of so many one chooses, where the face is drawn
+    mouth_interval: int = 5  # the same for the mouth alone
+    opening_width: float = 0.5  # half of the window, as a share of the range of openings
+    blink_below: float = 0.6  # the window's reach below the progress, of a full blink
+    blink_above: float = 0.4
+    widest: float = 0.75  # quantile of the opening from which on a mouth counts as wide open
 
 
 @dataclass(frozen=True)
@@ -13,25 +29,42 @@ class TrainSettings:
     iterations: int = 2500
     max_face: int = 20000  # Gaussians of the face and hair
     max_mouth: int = 3000  # Gaussians of the inner mouth
-    densify: bool = False  # add and remove Gaussians (see DensityControl)
+    densify: bool = False  # add and remove Gaussians, by the rules of `density`
+    density: DensityControl = field(default_factory=DensityControl)
+    curriculum: Curriculum = field(default_factory=Curriculum)  # which frames are drawn when
+    checkpoint_every: int = 500  # iterations after which a killed stage can go on; 0: never
+
+    # Hair teaches in one of `hair_interval` iterations between `hair_off_start` and `hair_off_stop`
+    # (0: the end of the phase), and in all others (spec 3.8). 1: always. Adaptation: 7.
+    hair_interval: int = 1
+    hair_off_start: int = 3000
+    hair_off_stop: int = 6500
+    # Train heads before green, and remove Gaussians that show it, as the ancestors do (spec 3.3,
+    # 3.4, 3.8), but for the fuse phase; else before the real backdrop.
+    green: bool = False
 
     # learning rates of the Gaussians (per step of Adam)
     means_lr: float = 2e-4  # m
     means_lr_final: float = 0.05  # factor reached at the end, log-linear
+    means_lr_span: int = 0  # iterations after which it is reached; 0: the phase's; 45 000
     quats_lr: float = 1e-3
     scales_lr: float = 5e-3
     opacities_lr: float = 0.03
     colors_lr: float = 2.5e-3
     attributes_lr_final: float = 0.2  # factor of the other attributes at the end
 
-    # learning rates of the fields (AdamW); all fall to `fields_lr_final` times at the end
+    # learning rates of the fields (AdamW)
     general_table_lr: float = 5e-3
     general_net_lr: float = 1e-3
     individual_table_lr: float = 2e-3
     individual_net_lr: float = 5e-4
     aligner_table_lr: float = 2e-3  # of an architecture with an aligner
     aligner_net_lr: float = 2.5e-4  # half of that of the Individual field's networks
-    fields_lr_final: float = 0.05
+    fields_lr_final: float = 0.05  # factor of the General field reached at the end, log-linear
+    general_halving: int = 0  # iterations in which its rates halve, before that curve; 100 000
+    general_slow: float = 0.1  # their factor before the next iteration
+    general_slow_until: int = 0  # 3000 in adaptation
+    individual_lr_final: float = 0.05  # factor of the Individual field or aligner; 1 (spec 4.7)
     fields_warmup: int = 200  # iterations of linear warm-up
     individual_start: int = 500  # the individual field is still before this iteration (spec 6.5)
     aligner_start: int = 300  # the aligner is still before; a tenth of the phase
@@ -120,6 +153,7 @@ class RefinerSettings:
     """Coarse-to-fine refiner: base model in pretrain, the target's copy in finetune_c2f."""
 
     iterations: int = 800
+    checkpoint_every: int = 500  # iterations after which a killed stage can go on; 0: never
     lr: float = 1e-3
     lr_final: float = 0.05  # factor at the end
     dssim: float = 0.2

@@ -15,7 +15,7 @@ from d3talker import backends  # noqa: E402
 from d3talker.avatar import Avatar  # noqa: E402
 from d3talker.refine.styleunet import StyleUNet, StyleUNetConfig  # noqa: E402
 from d3talker.render import Clock, render_frames  # noqa: E402
-from d3talker.splat.gaussians import DensityControl  # noqa: E402
+from d3talker.splat.density import DensityControl  # noqa: E402
 from d3talker.splat.rasterize import GradientStats  # noqa: E402
 from d3talker.train.checkpoint import avatar_tensors  # noqa: E402
 from d3talker.train.frozen_pose import refine_poses  # noqa: E402
@@ -40,8 +40,8 @@ SETTINGS = replace(
     fuse_iterations=2,
     max_face=500,
     max_mouth=80,
+    density=DensityControl(start=1, interval=1, gradient=0.0),
 )
-DENSIFY = DensityControl(start=1, interval=1, gradient=0.0)
 
 
 def person_with(rasterizer: str, encoding: str) -> Person:
@@ -60,7 +60,7 @@ def head_of(rasterizer: str, encoding: str) -> dict:
     avatar, device = person.avatar, person.avatar.device
     rows = []
     for phase in adapt_phases(SETTINGS):
-        rows += train([person], avatar.general, SETTINGS, phase, seed=3, control=DENSIFY)
+        rows += train([person], avatar.general, SETTINGS, phase, seed=3)
     # Two people, for the losses between them.
     pair = [person, person_with(rasterizer, encoding)]
     settings = replace(SETTINGS, contrast_start=0, ema=0.9, densify=False)
@@ -137,7 +137,7 @@ def test_the_adapters_of_gpu_packages_train_alike(monkeypatch, rasterizer):
     for pair in (("cpu", "cpu"), (rasterizer, "tinycudann")):
         person = person_with(*pair)
         (phase,) = (phase for phase in adapt_phases(SETTINGS) if phase.stage == "adapt")
-        (row,) = train([person], person.avatar.general, SETTINGS, phase, seed=3, control=DENSIFY)
+        (row,) = train([person], person.avatar.general, SETTINGS, phase, seed=3)
         losses.append((row.loss, row.gaussians))
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 

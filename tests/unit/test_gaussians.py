@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from d3talker.splat.gaussians import ATTRIBUTES, DensityControl, Gaussians, rotate  # noqa: E402
+from d3talker.splat.gaussians import ATTRIBUTES, Gaussians, rotate  # noqa: E402
 
 RATES = dict.fromkeys(ATTRIBUTES, 1e-3)
 
@@ -20,6 +20,11 @@ def gaussians():
     return made
 
 
+def densify(gaussians, gradient, limit=100, split_size=1.5e-3, keep=None):
+    keep = torch.ones(len(gaussians), dtype=torch.bool) if keep is None else keep
+    gaussians.densify(gradient, 4e-4, split_size, limit, keep)
+
+
 def test_initial_size_is_the_gap_to_neighbours():
     grid = np.stack(np.meshgrid(*[np.arange(4) * 2e-3] * 3), -1).reshape(-1, 3)
     made = Gaussians.from_points(grid, np.zeros((64, 3)), opacity=0.27)
@@ -29,7 +34,7 @@ def test_initial_size_is_the_gap_to_neighbours():
 
 def test_calm_gaussians_stay_as_they_are(gaussians):
     before = gaussians.means.detach().clone()
-    gaussians.densify(torch.zeros(40), DensityControl(), limit=100)
+    densify(gaussians, torch.zeros(40))
     assert torch.equal(gaussians.means, before)
 
 
@@ -39,7 +44,7 @@ def test_restless_small_ones_are_cloned_and_large_ones_split(gaussians):
         gaussians.scales[1:] = torch.log(torch.expm1(torch.tensor(1e-3)))
     gradient = torch.zeros(40)
     gradient[:2] = 1.0
-    gaussians.densify(gradient, DensityControl(), limit=100)
+    densify(gaussians, gradient)
     assert len(gaussians) == 40 - 1 + 2 + 1
     sizes = gaussians.activated()["scales"].amax(1)
     assert (sizes > 4e-3).sum() == 0
@@ -47,19 +52,30 @@ def test_restless_small_ones_are_cloned_and_large_ones_split(gaussians):
 
 
 def test_the_limit_holds(gaussians):
-    gaussians.densify(torch.ones(40), DensityControl(split_size=1.0), limit=45)
+    densify(gaussians, torch.ones(40), limit=45, split_size=1.0)
     assert len(gaussians) == 45
 
 
-def test_faint_ones_are_removed_and_moments_follow_their_gaussians(gaussians):
-    with torch.no_grad():
-        gaussians.opacities[::2] = -10
+def test_moments_follow_the_gaussians_that_are_kept(gaussians):
+    keep = torch.arange(40) % 2 == 1
     moments = gaussians.optimizer.state[gaussians.means]["exp_avg"][1::2].clone()
-    gaussians.densify(torch.zeros(40), DensityControl(), limit=100)
+    densify(gaussians, torch.zeros(40), keep=keep)
     assert len(gaussians) == 20
     assert torch.equal(gaussians.optimizer.state[gaussians.means]["exp_avg"], moments)
     gaussians.means.square().sum().backward()
     gaussians.optimizer.step()
+
+
+def test_limited_opacities_start_anew(gaussians):
+    with torch.no_grad():
+        gaussians.opacities[0] = -7.0
+    gaussians.limit_opacities(0.01)
+    expected = torch.full((40,), 0.01)
+    expected[0] = torch.sigmoid(torch.tensor(-7.0))
+    assert torch.allclose(gaussians.opacity(), expected)
+    state = gaussians.optimizer.state
+    assert state[gaussians.opacities]["exp_avg"].abs().max() == 0
+    assert state[gaussians.means]["exp_avg"].abs().max() > 0
 
 
 def test_rotate_turns_by_the_quaternion():

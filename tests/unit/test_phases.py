@@ -52,6 +52,7 @@ def make_scene() -> Scene:
         backdrops=np.full_like(images, 90),
         heads=np.tile(head, (FRAMES, 1, 1)),
         mouths=mouths,
+        hairs=head & (y < 30) & np.ones((FRAMES, 1, 1), bool),
     )
 
 

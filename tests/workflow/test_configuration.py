@@ -8,6 +8,9 @@ import pytest
 
 pytest.importorskip("jsonschema")
 
+from d3talker import settings as stage_settings
+from d3talker.train.schedule import gaussians_factor, general_factor
+from d3talker.train.settings import AdaptSettings, PretrainSettings
 from workflow import configuration
 
 
@@ -63,6 +66,43 @@ def test_the_variant_overrides_the_user_who_overrides_the_preset(config):
     config["variant_definitions"]["d3talker"]["train"] = {"adapt": {"c": 3}}
     merged = json.loads(configuration.settings(config, "adapt", "d3talker"))
     assert merged == {"a": 1, "b": 2, "c": 3}
+
+
+def test_groups_of_settings_are_overridden_name_by_name(config):
+    config["presets"]["quick"]["train"] = {"adapt": {"density": {"start": 1, "stop": 0.5}}}
+    config["train"] = {"adapt": {"density": {"start": 2}}}
+    configuration.check(config)
+    merged = json.loads(configuration.settings(config, "adapt", "d3talker"))
+    assert merged == {"density": {"start": 2, "stop": 0.5}}
+    assert config["presets"]["quick"]["train"]["adapt"]["density"]["start"] == 1
+    config["train"] = {"adapt": {"density": {"begin": 2}}}
+    with pytest.raises(configuration.ConfigProblem, match=r"'begin' of DensityControl; known: "):
+        configuration.check(config)
+    config["train"] = {"adapt": {"density": 3}}
+    with pytest.raises(configuration.ConfigProblem, match="DensityControl must be"):
+        configuration.check(config)
+
+
+def test_the_papers_preset_has_the_ancestors_schedule(config):
+    config |= {"preset": "paper"}
+    config["variants"] = ["d3talker", "green_screen"]
+    configuration.check(config)
+    pretrain, adapt = (
+        stage_settings.parse(cls, configuration.settings(config, stage, "d3talker"))
+        for stage, cls in (("pretrain", PretrainSettings), ("adapt", AdaptSettings))
+    )
+    assert general_factor(100_000, pretrain.iterations, pretrain) == pytest.approx(0.2154, abs=1e-4)
+    assert general_factor(3000, adapt.face_iterations, adapt) == pytest.approx(0.8123, abs=1e-4)
+    assert gaussians_factor("means", 45_000, pretrain.iterations, pretrain) == pytest.approx(0.01)
+    last_changes = [
+        settings.density.stop * iterations
+        for settings, iterations in ((pretrain, 150_000), (adapt, adapt.face_iterations))
+    ]
+    assert last_changes == pytest.approx([145_000, 9000], rel=1e-4)
+    assert adapt.density.reset_interval == 3000 and not pretrain.density.reset_interval
+    assert not adapt.green
+    green = configuration.settings(config, "adapt", "green_screen")
+    assert stage_settings.parse(AdaptSettings, green).green
 
 
 def test_a_loss_weight_reaches_every_stage_that_has_the_term(config):

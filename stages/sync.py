@@ -42,6 +42,11 @@ def main() -> None:
     options = settings.parse(SyncSettings, args.settings)
 
     model, meta = load_model(args.model)
+    if "people" not in meta:
+        raise InputError(
+            f"{args.model}: tuned to one person, whose lag it cannot judge; give --model the file "
+            "of pretrain_motion, pretrained/audio_to_motion.safetensors"
+        )
     ingest = load_json(args.ingest)
     identity, frames = ingest["identity"], test_range(ingest["frames"])[0]
     if identity in meta["people"]:

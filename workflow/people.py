@@ -163,14 +163,13 @@ class Cast:
         """The video of a target or teacher."""
         return self.targets.get(name) or self.others[name]
 
-    def teachers(self, group: str) -> list[str]:
-        """`field_teachers` or `motion_teachers`; raises NameProblem if there are none."""
-        if not getattr(self, group):
+    def require(self, teachers: list[str]) -> None:
+        """Raise NameProblem, which says where to put their videos, if there are no `teachers`."""
+        if not teachers:
             raise NameProblem(
                 f"nobody to learn from: put videos of other people into {self.pretrain_folder}, or "
                 "name a folder of them as pretrain.videos in the configuration"
             )
-        return getattr(self, group)
 
 
 def gather(config: dict) -> Cast:

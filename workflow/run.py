@@ -135,7 +135,7 @@ def run(args: argparse.Namespace, config: dict) -> int:
     results = Path(config["results"])
     cast = people.gather(config)
     if args.target not in PREPARING:
-        cast.teachers("motion_teachers")
+        cast.require(cast.motion_teachers)
     for path in cast.left_alone:
         print(f"left alone: {cli.one_line(path)}: no video or sound by its name")
     known = set(cast.refused)

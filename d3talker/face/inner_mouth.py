@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 
 from d3talker.face.parsing import FACE, INNER_MOUTH, TEETH
-from d3talker.face.segment import SkinModel
+from d3talker.face.segment import INNER_LIPS, SkinModel, fill
 
-# MediaPipe face mesh indices from the right to the left corner of the mouth.
-UPPER_LIP = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
-LOWER_LIP = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
+# Edges of the lips: mesh indices from the right to the left corner of the mouth.
+UPPER_EDGE = [INNER_LIPS[0], *INNER_LIPS[:9:-1]]
+LOWER_EDGE = INNER_LIPS[:11]
 STEPS = 4  # places per px at 512 at which a lip's edge is looked for
 REACH = 2.5  # px at 512 by which a lip may be moved
 LIP = (2.5, 4.5)  # px at 512 beyond the mesh's edge: there a lip has its own colour
@@ -75,7 +75,7 @@ def lip_shifts(frame: np.ndarray, mesh: np.ndarray, settings: MouthSettings) -> 
     frame (H,W,3) uint8; mesh (478,3) px.
     """
     unit = len(frame) / 512
-    lips = mesh[UPPER_LIP + LOWER_LIP, :2]
+    lips = mesh[UPPER_EDGE + LOWER_EDGE, :2]
     corner = np.maximum(np.floor(lips.min(0) - FAR * unit).astype(int) - 1, 0)
     stop = np.maximum(np.ceil(lips.max(0) + FAR * unit).astype(int) + 1, 0)
     window = frame[corner[1] : stop[1], corner[0] : stop[0]]
@@ -85,7 +85,7 @@ def lip_shifts(frame: np.ndarray, mesh: np.ndarray, settings: MouthSettings) -> 
     colours *= np.array([1, settings.chroma, settings.chroma], np.float32)
     outward = np.arange(-round(FAR * STEPS), round(FAR * STEPS) + 1) / STEPS
     shifts = []
-    for lip, sign in ((UPPER_LIP, -1), (LOWER_LIP, 1)):
+    for lip, sign in ((UPPER_EDGE, -1), (LOWER_EDGE, 1)):
         edge = along(mesh[lip, :2]) - corner - 0.5
         places = edge[:, None] + sign * unit * outward[:, None] * downwards(mesh)
         lines = cv2.remap(
@@ -121,13 +121,13 @@ def along(curve: np.ndarray) -> np.ndarray:
 
 def downwards(mesh: np.ndarray) -> np.ndarray:
     """Unit vector (2,) from the upper to the lower lip, square to the line between the corners."""
-    across = mesh[UPPER_LIP[-1], :2] - mesh[UPPER_LIP[0], :2]
+    across = mesh[UPPER_EDGE[-1], :2] - mesh[UPPER_EDGE[0], :2]
     return np.array([-across[1], across[0]]) / max(float(np.linalg.norm(across)), 1e-6)
 
 
 def patch_map(mesh: np.ndarray) -> np.ndarray:
     """Affine map (2,3) from PATCH's pixel indices to those of the frame."""
-    right, left = mesh[UPPER_LIP[0], :2], mesh[UPPER_LIP[-1], :2]
+    right, left = mesh[UPPER_EDGE[0], :2], mesh[UPPER_EDGE[-1], :2]
     across = (left - right) * PATCH_WIDTH / PATCH[0]
     axes = np.stack([across, [-across[1], across[0]]], axis=1)
     middle = (right + left) / 2 - 0.5
@@ -156,7 +156,7 @@ def mark_mouth(labels: np.ndarray, mesh: np.ndarray, shifts: np.ndarray, teeth: 
     down = downwards(mesh)
     upper, lower = (
         mesh[lip, :2] + shift * down
-        for lip, shift in zip((UPPER_LIP, LOWER_LIP), shifts, strict=True)
+        for lip, shift in zip((UPPER_EDGE, LOWER_EDGE), shifts, strict=True)
     )
     outline = np.concatenate([upper, lower[::-1]])
     low = np.clip(np.floor(outline.min(0)).astype(int) - 1, 0, None)
@@ -165,10 +165,7 @@ def mark_mouth(labels: np.ndarray, mesh: np.ndarray, shifts: np.ndarray, teeth: 
         return
     region = labels[low[1] : high[1], low[0] : high[0]]
     width, height = high - low
-    fine = np.zeros((height * FINE, width * FINE), np.uint8)
-    subpixel = 3  # bits
-    corners = np.round(((outline - low) * FINE - 0.5) * (1 << subpixel)).astype(np.int32)
-    cv2.fillPoly(fine, [corners], 255, shift=subpixel)
+    fine = fill((height * FINE, width * FINE), (outline - low) * FINE) * 255
     covered = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA) > 127
     covered &= region == FACE
     to_frame = patch_map(mesh)

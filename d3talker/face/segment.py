@@ -187,7 +187,7 @@ def _mark_forehead_and_ears(
     ycrcb = cv2.cvtColor(soft, cv2.COLOR_RGB2YCrCb)
     luma = settings.face_luma * skin.cheek[0]
     skinny = _skin_coloured(ycrcb, skin, settings.face_distance, luma) & (small == HAIR)
-    skinny = cv2.morphologyEx(skinny, cv2.MORPH_OPEN, _disc(2 * len(frame) / 1024))
+    skinny = cv2.morphologyEx(skinny, cv2.MORPH_OPEN, _disc(4 * len(frame) / 1024))
     face = (small == FACE).astype(np.uint8)
     skinny = _part_with(skinny | face, face)
     skinny = cv2.resize(skinny, region.shape[::-1], interpolation=cv2.INTER_NEAREST)

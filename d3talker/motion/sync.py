@@ -95,6 +95,8 @@ def verdict(lag: Lag | None, settings: SyncSettings) -> tuple[bool, str]:
             "the sound hardly tells how the mouth moves "
             f"(correlation {lag.agreement:.2f}): whether they are in step is unknown"
         )
+    if abs(lag.best_ms) >= REACH_MS:
+        return False, f"{what}, where the search ended: no peak; too uncertain to correct"
     if high - low > settings.widest_ms:
         return False, f"{what}; too uncertain to correct"
     if abs(lag.best_ms) < settings.least_ms or low <= 0 <= high:

@@ -58,8 +58,7 @@ def test_face_lies_at_the_landmarks_and_clothes_below(parsed):
     for frame, mesh in zip(labels, points, strict=True):
         nose_x, nose_y = mesh[4, :2].astype(int)
         assert frame[nose_y, nose_x] == parsing.FACE
-        # above the fringe, which is as light as the skin
-        assert frame[int(mesh[10, 1]) - 30, nose_x] == parsing.HAIR
+        assert frame[int(mesh[10, 1]) - 15, nose_x] == parsing.HAIR
         assert frame[-20, nose_x] in (parsing.CLOTH, parsing.NECK)
 
 

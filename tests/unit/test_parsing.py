@@ -7,9 +7,9 @@ pytest.importorskip("cv2")
 
 from d3talker.face import parsing
 from d3talker.face.inner_mouth import (
-    LOWER_LIP,
+    LOWER_EDGE,
     STEPS,
-    UPPER_LIP,
+    UPPER_EDGE,
     MouthSettings,
     edge_of_lip,
     lip_shifts,
@@ -182,8 +182,8 @@ def drawn_mouth(top=240.0, bottom=260.0):
     frame[int(top) - 15 : int(bottom) + 15, 180:320] = (200, 90, 90)
     frame[int(top) : int(bottom), 200:300] = (40, 10, 10)
     mesh = np.zeros((478, 3), np.float32)
-    mesh[UPPER_LIP, 0] = mesh[LOWER_LIP, 0] = np.linspace(200, 300, 11)
-    mesh[UPPER_LIP, 1], mesh[LOWER_LIP, 1] = top, bottom
+    mesh[UPPER_EDGE, 0] = mesh[LOWER_EDGE, 0] = np.linspace(200, 300, 11)
+    mesh[UPPER_EDGE, 1], mesh[LOWER_EDGE, 1] = top, bottom
     mesh[[78, 308], 1] = (top + bottom) / 2
     return frame, mesh
 

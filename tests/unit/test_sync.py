@@ -81,6 +81,8 @@ def test_a_clip_of_seconds_gets_no_verdict():
         (50, (-10, 70), 0.5, False, "in step"),
         (120, (20, 220), 0.5, False, "too uncertain"),
         (120, (100, 140), 0.2, False, "unknown"),
+        (500, (490, 500), 0.8, False, "too uncertain"),
+        (-500, (-500, -500), 0.8, False, "too uncertain"),
     ],
 )
 def test_only_a_clear_and_noticeable_lag_moves_the_sound(best, interval, agreement, moved, words):
@@ -116,6 +118,15 @@ def test_moved_sound_keeps_its_length_and_is_silent_where_nothing_is_left(ms):
     np.testing.assert_array_equal(np.flatnonzero(moved) - max(0, shift), np.arange(len(kept)))
 
 
+def run_stage(folder, monkeypatch):
+    """Run the stage sync on the files of `folder`."""
+    files = {"--model": "m.safetensors", "--ingest": "ingest.json", "--audio": "a.wav"}
+    files |= {"--track": "t.npz", "--out-audio": "o.wav", "--out-json": "o.json"}
+    arguments = [str(part) for name, file in files.items() for part in (name, folder / file)]
+    monkeypatch.setattr("sys.argv", ["sync", *arguments])
+    sync.main()
+
+
 def test_a_person_whom_the_model_has_met_is_refused(tmp_path, monkeypatch):
     save_model(
         tmp_path / "m.safetensors",
@@ -123,12 +134,15 @@ def test_a_person_whom_the_model_has_met_is_refused(tmp_path, monkeypatch):
         {"people": ["anna", "bert"]},
     )
     save_json(tmp_path / "ingest.json", {"identity": "anna", "frames": 400})
-    files = {"--model": "m.safetensors", "--ingest": "ingest.json", "--audio": "a.wav"}
-    files |= {"--track": "t.npz", "--out-audio": "o.wav", "--out-json": "o.json"}
-    arguments = [str(part) for name, file in files.items() for part in (name, tmp_path / file)]
-    monkeypatch.setattr("sys.argv", ["sync", *arguments])
     with pytest.raises(InputError, match="has learned from anna"):
-        sync.main()
+        run_stage(tmp_path, monkeypatch)
+
+
+def test_a_model_tuned_to_a_person_is_refused(tmp_path, monkeypatch):
+    model = MotionModel([MotionNet(2)], torch.ones(2))
+    save_model(tmp_path / "m.safetensors", model, {"identity": "anna"})
+    with pytest.raises(InputError, match=r"m\.safetensors: tuned .* the file of pretrain_motion"):
+        run_stage(tmp_path, monkeypatch)
 
 
 def test_the_stage_reports_and_keeps_the_sound_of_a_clip_it_cannot_judge(tmp_path, monkeypatch):
@@ -144,11 +158,7 @@ def test_the_stage_reports_and_keeps_the_sound_of_a_clip_it_cannot_judge(tmp_pat
     scipy.io.wavfile.write(tmp_path / "a.wav", 16000, sound)
     expression = random.normal(size=(600, 3)).astype(np.float32)
     save_arrays(tmp_path / "t.npz", expression=expression, valid=np.ones(600, bool))
-    files = {"--model": "m.safetensors", "--ingest": "ingest.json", "--audio": "a.wav"}
-    files |= {"--track": "t.npz", "--out-audio": "o.wav", "--out-json": "o.json"}
-    arguments = [str(part) for name, file in files.items() for part in (name, tmp_path / file)]
-    monkeypatch.setattr("sys.argv", ["sync", *arguments])
-    sync.main()
+    run_stage(tmp_path, monkeypatch)
     found = load_json(tmp_path / "o.json")
     assert found["sound_moved_ms"] == 0 and "unknown" in found["verdict"]
     assert found["frames"] == [0, 300]

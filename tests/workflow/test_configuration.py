@@ -73,12 +73,14 @@ def test_a_setting_that_no_stage_knows_is_found_before_anything_runs(config):
         configuration.check(config)
 
 
-def test_whom_to_take_and_how_to_read_videos_is_checked(config):
+def test_whom_to_take_how_to_read_videos_and_when_to_move_sound_is_checked(config):
     configuration.check(config | {"person": {"a": "left", "b": 2, "c": "3"}})
     with pytest.raises(configuration.ConfigProblem, match=r"person\.a: 'middle' does not match"):
         configuration.check(config | {"person": {"a": "middle"}})
     with pytest.raises(configuration.ConfigProblem, match=r"ingest: .*'max_secs'"):
         configuration.check(config | {"ingest": {"max_secs": 60}})
+    with pytest.raises(configuration.ConfigProblem, match=r"sync: .*'correkt'"):
+        configuration.check(config | {"sync": {"correkt": False}})
 
 
 def test_both_presets_hold_settings_that_the_stages_know(config):

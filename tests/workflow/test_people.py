@@ -86,7 +86,7 @@ def test_without_people_to_learn_from_it_is_said_where_to_put_them(tmp_path):
     found = cast(tmp_path, "anna.mp4")
     assert list(found.targets) == ["anna"]
     with pytest.raises(people.NameProblem, match="videos/pretrain"):
-        found.teachers("field_teachers")
+        found.require(found.field_teachers)
 
 
 def test_people_to_learn_from_may_be_elsewhere(tmp_path):
@@ -94,7 +94,7 @@ def test_people_to_learn_from_may_be_elsewhere(tmp_path):
     (tmp_path / "teachers" / "zoe.mkv").touch()
     elsewhere = {"videos": str(tmp_path / "teachers")}
     found = cast(tmp_path, "anna.mp4", "pretrain/carl.mp4", pretrain=elsewhere)
-    assert found.teachers("field_teachers") == ["zoe"]
+    assert found.field_teachers == found.motion_teachers == ["zoe"]
     shutil.rmtree(tmp_path / "teachers")
     with pytest.raises(people.NameProblem, match="teachers: no such folder"):
         people.gather(config_of(tmp_path, pretrain=elsewhere))

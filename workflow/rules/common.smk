@@ -101,15 +101,16 @@ def target_threads(wildcards):
     return config["threads"] or max(1, (workflow.cores or 1) // max(1, len(CAST.targets)))
 
 
-def of_teachers(path, group):
-    """Input function for `path` of everybody of a group of teachers, of whom there must be some."""
+def of_teachers(path, teachers):
+    """Input function for `path` of each of `teachers`, of whom there must be some."""
 
     def paths(wildcards):
         try:
-            return expand(path, id=CAST.teachers(group))
+            CAST.require(teachers)
         except people.NameProblem as problem:
             raise WorkflowError(str(problem))
 
+        return expand(path, id=teachers)
     return paths
 
 

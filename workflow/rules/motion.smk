@@ -3,8 +3,8 @@
 
 rule pretrain_motion:
     input:
-        audio=of_teachers("<results>/{id}/audio.wav", "motion_teachers"),
-        track=of_teachers("<results>/{id}/track.npz", "motion_teachers"),
+        audio=of_teachers("<results>/{id}/audio.wav", CAST.motion_teachers),
+        track=of_teachers("<results>/{id}/track.npz", CAST.motion_teachers),
         face_model=FACE_MODEL,
     output:
         "<results>/pretrained/audio_to_motion.safetensors",

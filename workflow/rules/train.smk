@@ -60,10 +60,10 @@ rule refine_pose:
 
 rule pretrain_fields:
     input:
-        **{name: of_teachers(path, "field_teachers") for name, path in clip().items()},
-        static=of_teachers("<results>/{id}/static/all.safetensors", "field_teachers"),
-        motion=of_teachers("<results>/{id}/motion/tracked.npz", "field_teachers"),
-        speech=of_teachers("<results>/speech/{id}.npz", "field_teachers"),
+        **{name: of_teachers(path, CAST.field_teachers) for name, path in clip().items()},
+        static=of_teachers("<results>/{id}/static/all.safetensors", CAST.field_teachers),
+        motion=of_teachers("<results>/{id}/motion/tracked.npz", CAST.field_teachers),
+        speech=of_teachers("<results>/speech/{id}.npz", CAST.field_teachers),
     output:
         general="<results>/pretrained/{avatar}/general.safetensors",
         c2f="<results>/pretrained/{avatar}/c2f.safetensors",

@@ -98,6 +98,8 @@ def head_scene(frames: int, size: int, whole: bool = False) -> Scene:
         backdrops=np.ascontiguousarray(backdrops[window]),
         heads=np.ascontiguousarray(heads[window]),
         mouths=np.ascontiguousarray(mouths[window]),
+        hairs=np.zeros((frames, height, width), bool),
+        lips=np.zeros((frames, 4), int),
     )
 
 

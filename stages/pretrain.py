@@ -19,9 +19,11 @@ from d3talker.fields.deformation import GeneralField, IndividualField
 from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.train.checkpoint import avatar_from_tensors, save_curves
 from d3talker.train.files import (
+    add_alexnet_argument,
     add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
+    alexnet_for,
     each_person,
     load_drive,
     scene_files,
@@ -56,6 +58,7 @@ def main() -> None:
     add_scene_arguments(parser, many=True)
     add_drive_arguments(parser, many=True)
     add_backend_arguments(parser)
+    add_alexnet_argument(parser)
     parser.add_argument("--static", required=True, nargs="+", help="static heads of fit_static")
     parser.add_argument("--out-general", required=True, help="General field (.safetensors)")
     parser.add_argument("--out-c2f", required=True, help="base refiner (.safetensors)")
@@ -67,6 +70,7 @@ def main() -> None:
     args = parser.parse_args()
     options = settings.parse(PretrainSettings, args.settings)
     refiner_options = settings.parse(RefinerSettings, args.refiner_settings)
+    alexnet = alexnet_for(args, refiner_options.perceptual)
 
     torch.manual_seed(args.seed)
     general = GeneralField()
@@ -79,7 +83,7 @@ def main() -> None:
     rows = train(people, general, options, phase, args.seed)
     seconds["pretrain"], start = time.monotonic() - start, time.monotonic()
     refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
-    rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed)
+    rows += train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed, alexnet)
     seconds["pretrain_c2f"] = time.monotonic() - start
     meta = {"people": len(people), "train_seconds_by_stage": seconds}
     save_curves(args.out_curves, rows)

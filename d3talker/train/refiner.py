@@ -5,6 +5,7 @@ import torch
 
 from d3talker.avatar import Rendered, Signals, move
 from d3talker.cli import progress
+from d3talker.metrics.alexnet import AlexNet, feature_distance
 from d3talker.refine.styleunet import StyleUNet
 from d3talker.train.loop import LOG_EVERY, CurveRow, Meter
 from d3talker.train.person import Person
@@ -14,13 +15,21 @@ from d3talker.train.settings import RefinerSettings
 
 
 def train_refiner(
-    refiner: StyleUNet, people: list[Person], settings: RefinerSettings, stage: str, seed: int
+    refiner: StyleUNet,
+    people: list[Person],
+    settings: RefinerSettings,
+    stage: str,
+    seed: int,
+    alexnet: AlexNet | None = None,
 ) -> list[CurveRow]:
-    """Train `refiner` in place on the coarse frames of `people` (eq. 11, L1 + D-SSIM part).
+    """Train `refiner` in place on the coarse frames of `people`: L_C2F, eq. (11), with D-SSIM.
 
     The avatars are frozen and rendered anew with noise on the pose, so that the refiner does not
-    see cleaner frames than at test time. The refiner has to be where they are. Returns the curves.
+    see cleaner frames than at test time. The refiner has to be where they are. `alexnet` gives the
+    perceptual part, if `settings` weigh it. Returns the curves.
     """
+    if alexnet is not None:
+        alexnet.to(people[0].avatar.device)
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     signals = [person.avatar.all_signals(person.drive) for person in people]
@@ -35,11 +44,15 @@ def train_refiner(
         view = people[k].scene.view(i).to(people[k].avatar.device)
         coarse = _coarse(people[k], i, view, signals[k], settings)
         fine = refiner(coarse.image.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
-        loss = l1_dssim(fine.contiguous(), view.image, settings.dssim)
+        photometric = l1_dssim(fine.contiguous(), view.image, settings.dssim)
+        loss = photometric
+        if alexnet is not None:
+            pictures = (picture.permute(2, 0, 1)[None] for picture in (fine, view.image))
+            loss = loss + settings.perceptual * feature_distance(alexnet, *pictures)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        meter.add(loss, loss, fine, view.image)
+        meter.add(loss, photometric, fine, view.image)
         if (it + 1) % LOG_EVERY == 0 or it + 1 == settings.iterations:
             rows.append(meter.row(stage, it + 1, people[k].avatar, settings.dssim))
     return rows

@@ -51,6 +51,8 @@ def make_scene() -> Scene:
         backdrops=np.full_like(images, 90),
         heads=np.tile(head, (FRAMES, 1, 1)),
         mouths=mouths,
+        hairs=np.tile(head & (y < 30), (FRAMES, 1, 1)),
+        lips=np.tile([38, 46, 58, 66], (FRAMES, 1)),
     )
 
 

@@ -103,7 +103,7 @@ bench: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 bench: setup
 	@.envs/torch/bin/python -m benchmarks --out results/bench.json
 
-lint: setup
+lint: .envs/workflow.stamp
 	@$(WORKFLOW)/ruff check .
 	@$(WORKFLOW)/ruff format --check .
 	@$(WORKFLOW)/snakefmt --line-length 100 --check Snakefile workflow

@@ -99,6 +99,7 @@ def head_scene(frames: int, size: int, whole: bool = False) -> Scene:
         heads=np.ascontiguousarray(heads[window]),
         mouths=np.ascontiguousarray(mouths[window]),
         hairs=np.zeros((frames, height, width), bool),
+        lips=np.zeros((frames, 4), int),
     )
 
 

@@ -23,14 +23,17 @@ from d3talker.train.checkpoint import (
     save_curves,
 )
 from d3talker.train.files import (
+    add_alexnet_argument,
     add_architecture_argument,
     add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
+    alexnet_for,
     load_drive,
     person_range,
     scene_files,
 )
+from d3talker.train.geometry import load_geometry
 from d3talker.train.loop import train
 from d3talker.train.person import Person
 from d3talker.train.phases import adapt_phases
@@ -46,6 +49,10 @@ def main() -> None:
     add_drive_arguments(parser)
     add_backend_arguments(parser)
     add_architecture_argument(parser)
+    add_alexnet_argument(parser)
+    parser.add_argument(
+        "--geometry", help="depth and normals of the frames (.npz), if there are any"
+    )
     parser.add_argument("--static", required=True, help="static head of fit_static")
     parser.add_argument("--poses", required=True, help="refined poses")
     parser.add_argument("--general", help="pre-trained General field; without it from scratch")
@@ -73,6 +80,10 @@ def main() -> None:
         len(scene), options.pose_rotation_lr, options.pose_translation_lr, avatar.device
     )
     person = Person(scene, avatar, load_drive(args).to(avatar.device), poses)
+    if args.geometry:
+        person.geometry = load_geometry(args.geometry, scene)
+    if alexnet := alexnet_for(args, options.perceptual, options.fuse_perceptual):
+        person.alexnet = alexnet.to(avatar.device)
     run = Run(args.out, fingerprint(args))
     for phase in adapt_phases(options):
         train([person], avatar.general, options, phase, args.seed, run)

@@ -11,9 +11,11 @@ from d3talker import artifacts, cli, settings
 from d3talker.fields import architecture
 from d3talker.train.checkpoint import avatar_from_tensors, load_refiner, save_curves
 from d3talker.train.files import (
+    add_alexnet_argument,
     add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
+    alexnet_for,
     load_drive,
     person_range,
     scene_files,
@@ -31,6 +33,7 @@ def main() -> None:
     add_scene_arguments(parser)
     add_drive_arguments(parser)
     add_backend_arguments(parser)
+    add_alexnet_argument(parser)
     parser.add_argument("--poses", required=True, help="refined poses")
     parser.add_argument("--avatar", required=True, help="adapted avatar")
     parser.add_argument("--c2f", required=True, help="base refiner")
@@ -41,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     options = settings.parse(RefinerSettings, args.settings)
+    alexnet = alexnet_for(args, options.perceptual)
 
     tensors, avatar_meta = artifacts.load_tensors(args.avatar)
     corrections = tensors.pop("pose_corrections").numpy()
@@ -54,7 +58,7 @@ def main() -> None:
     refiner, base_meta = load_refiner(args.c2f)
     refiner.to(avatar.device)
     run = Run(args.out, fingerprint(args))
-    train_refiner(refiner, [person], options, "finetune_c2f", args.seed, run)
+    train_refiner(refiner, [person], options, "finetune_c2f", args.seed, run, alexnet)
     meta = {
         "refiner": base_meta["refiner"],
         "train_seconds_by_stage": avatar_meta["train_seconds_by_stage"] | run.seconds,

@@ -21,10 +21,12 @@ from d3talker.fields.deformation import GeneralField, general_field, individual_
 from d3talker.refine.styleunet import WIDTHS, StyleUNet
 from d3talker.train.checkpoint import avatar_from_tensors, save_curves
 from d3talker.train.files import (
+    add_alexnet_argument,
     add_architecture_argument,
     add_backend_arguments,
     add_drive_arguments,
     add_scene_arguments,
+    alexnet_for,
     each_person,
     load_drive,
     scene_files,
@@ -65,6 +67,7 @@ def main() -> None:
     add_drive_arguments(parser, many=True)
     add_backend_arguments(parser)
     add_architecture_argument(parser)
+    add_alexnet_argument(parser)
     parser.add_argument("--static", required=True, nargs="+", help="static heads of fit_static")
     parser.add_argument("--out-general", required=True, help="General field (.safetensors)")
     parser.add_argument("--out-c2f", help="base refiner (.safetensors); none is trained without it")
@@ -76,6 +79,7 @@ def main() -> None:
     args = parser.parse_args()
     options = settings.parse(PretrainSettings, args.settings)
     refiner_options = settings.parse(RefinerSettings, args.refiner_settings)
+    alexnet = alexnet_for(args, refiner_options.perceptual)
 
     chosen = architecture.parse(args.architecture).of_pretraining()
     torch.manual_seed(args.seed)
@@ -90,7 +94,7 @@ def main() -> None:
     refiner = None
     if args.out_c2f:
         refiner = StyleUNet(WIDTHS[args.refiner]).to(people[0].avatar.device)
-        train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed, run)
+        train_refiner(refiner, people, refiner_options, "pretrain_c2f", args.seed, run, alexnet)
     meta = {
         "people": [artifacts.load_json(path)["identity"] for path in args.ingest],
         "seed": args.seed,

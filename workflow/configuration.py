@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -15,6 +15,7 @@ from d3talker.backends import BACKENDS, DEFAULT, device
 from d3talker.cli import InputError
 from d3talker.fields import architecture as architectures
 from d3talker.ingest.settings import IngestSettings
+from d3talker.metrics.weights import ALEXNET_SOURCE
 from d3talker.motion.sync import SyncSettings
 from d3talker.train.settings import (
     AdaptSettings,
@@ -35,6 +36,7 @@ STAGE_SETTINGS = {
     "adapt": AdaptSettings,
     "finetune_c2f": RefinerSettings,
 }
+PERCEPTUAL = ("pretrain_c2f", "adapt", "finetune_c2f")  # stages with a loss on AlexNet's features
 DEFAULT_CONFIG = HERE.parent / "config" / "config.yaml"
 
 
@@ -53,7 +55,7 @@ def check(config: dict) -> None:
     errors = sorted(Draft202012Validator(SCHEMA).iter_errors(config), key=lambda e: list(e.path))
     problems = [_explain(error) for error in errors]
     if not errors:
-        problems += _wrong_choices(config) or _wrong_settings(config)
+        problems += _wrong_choices(config) or _wrong_settings(config) or _missing_weights(config)
     if problems:
         raise ConfigProblem("the configuration is wrong:\n" + "\n".join(f"  {p}" for p in problems))
 
@@ -153,6 +155,41 @@ def _wrong_settings(config: dict) -> list[str]:
             except InputError as error:
                 problems.append(f"train.{stage}: {error}")
     return sorted(set(problems))
+
+
+def _missing_weights(config: dict) -> list[str]:
+    """Files of weights that a loss needs and that are not there."""
+    path = config["models"]["alexnet"]
+    used = {s for s in PERCEPTUAL for v in config["variants"] if needs_alexnet(config, s, v)}
+    if not used or (path is not None and Path(path).is_file()):
+        return []
+    what = "it is null" if path is None else f"there is no file {path}"
+    return [
+        f"models.alexnet: {what}, but perceptual weights of {', '.join(sorted(used))} are above 0;"
+        f" set them to 0 or give {ALEXNET_SOURCE}"
+    ]
+
+
+def needs_alexnet(config: dict, stage: str, variant: str) -> bool:
+    """Whether a perceptual loss of `stage` has a weight above zero."""
+    given = stage_settings.parse(STAGE_SETTINGS[stage], settings(config, stage, variant))
+    return any(getattr(given, name, 0) > 0 for name in ("perceptual", "fuse_perceptual"))
+
+
+def check_geometry(config: dict, targets: Iterable[str]) -> None:
+    """Raise ConfigProblem naming the geometry priors of `targets` that are not there."""
+    if config["geometry"] is None:
+        return
+    files = [geometry_file(config, name) for name in targets]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ConfigProblem(
+            f"geometry: there is no {', '.join(missing)}; docs/architecture.md says what it holds"
+        )
+
+
+def geometry_file(config: dict, name: str) -> Path:
+    """Where the geometry prior of the target `name` lies, if `geometry` names a folder."""
+    return Path(config["geometry"], f"{name}.npz")
 
 
 def _explain(error) -> str:

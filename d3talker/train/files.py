@@ -8,6 +8,8 @@ from d3talker import artifacts
 from d3talker.avatar import Drive
 from d3talker.backends import BACKENDS, DEFAULT
 from d3talker.cli import InputError
+from d3talker.metrics.alexnet import AlexNet, load_alexnet
+from d3talker.metrics.weights import ALEXNET_FILE, ALEXNET_SOURCE
 from d3talker.split import train_range
 from d3talker.train.scene import SceneFiles
 
@@ -43,6 +45,23 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
 def add_architecture_argument(parser: argparse.ArgumentParser) -> None:
     """Add --architecture, which d3talker/fields/architecture.py reads."""
     parser.add_argument("--architecture", help="JSON of what differs from d3talker's Architecture")
+
+
+def add_alexnet_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --alexnet, the weights that a loss on AlexNet's features needs."""
+    parser.add_argument("--alexnet", help=f"{ALEXNET_FILE}, or a .safetensors of the same names")
+
+
+def alexnet_for(args: argparse.Namespace, *weights: float) -> AlexNet | None:
+    """The network that losses of `weights` need; None if all are zero.
+
+    Raises InputError if one is not and the file was not given.
+    """
+    if not any(weights):
+        return None
+    if args.alexnet is None:
+        raise InputError(f"a perceptual weight above 0 needs --alexnet: {ALEXNET_SOURCE}")
+    return load_alexnet(args.alexnet)
 
 
 def _add(parser: argparse.ArgumentParser, options: dict[str, str], many: bool) -> None:

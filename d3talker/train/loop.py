@@ -21,6 +21,7 @@ from d3talker.train import losses
 from d3talker.train.curriculum import allowed_frames, frame_scores
 from d3talker.train.curves import LOG_EVERY, CurveRow, Meter
 from d3talker.train.density import control_density, new_stats
+from d3talker.train.face_terms import attention_term, geometry_term, perceptual_term
 from d3talker.train.person import Person
 from d3talker.train.phases import Phase, freeze, in_phase
 from d3talker.train.photometric import l1_dssim
@@ -77,11 +78,18 @@ def train(
             correction = person.poses.leaf(i)
         signals = _signals(person, i, settings, phase)
         sets, change = _deform(person, i, signals, phase)
-        rendered = _render(person, view, sets, _pose(person, i, correction))
+        sets = _posed(sets, _pose(person, i, correction))
+        rendered = person.avatar.compose(*sets, view.camera, view.backdrop, person.density)
         unseen = uncounted(view, phase.sets, it, settings)
         loss, photometric, image = _loss(rendered, view, unseen, settings)
         if change is not None and phase.trains("individual.face"):
             loss = loss + _field_losses(people, k, i, signals, change, settings, it)
+            loss = loss + attention_term(person, i, view, sets[0], change, settings)
+        if person.geometry is not None and phase.trains("face.means"):
+            loss = loss + geometry_term(person, i, view, sets[0], settings, it)
+        if person.alexnet is not None:
+            done = it / phase.iterations
+            loss = loss + perceptual_term(person, i, image, view.image, settings, phase, done)
         loss.backward()
         _step(person, shared)
         if correction is not None:
@@ -220,11 +228,11 @@ def _deform(
     return (face, mouth), change
 
 
-def _render(person: Person, view: View, sets: tuple, pose: Tensor | None) -> Rendered:
-    """The `sets` (face, mouth), of which one may be None, composed in `view`."""
-    if pose is not None:
-        sets = tuple(s if s is None else move(s, pose[:3], pose[3:]) for s in sets)
-    return person.avatar.compose(*sets, view.camera, view.backdrop, person.density)
+def _posed(sets: tuple, pose: Tensor | None) -> tuple:
+    """The `sets` (face, mouth), of which one may be None, moved by the correction `pose`."""
+    if pose is None:
+        return sets
+    return tuple(s if s is None else move(s, pose[:3], pose[3:]) for s in sets)
 
 
 def _loss(
@@ -288,7 +296,9 @@ def _field_losses(
         loss
         + settings.negative_contrast * losses.negative_contrast(own, others)
         + settings.similarity_contrast
-        * losses.similarity_contrast(general, individuals, k, settings.temperature)
+        * losses.similarity_contrast(
+            general, individuals, k, settings.temperature, settings.contrast_per_point
+        )
     )
 
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from d3talker.avatar import Avatar, Drive
+from d3talker.metrics.alexnet import AlexNet
 from d3talker.splat.rasterize import GradientStats
 from d3talker.train.curriculum import FrameScores
+from d3talker.train.geometry import Geometry
 from d3talker.train.pose import PoseCorrection
 from d3talker.train.scene import Scene
 
@@ -22,6 +24,8 @@ class Person:
     drive: Drive | None = None  # None: the head is static
     poses: PoseCorrection | None = None
     motion: Tensor | None = None  # (T,32) F_M of every frame of the clip, where it is frozen
+    geometry: Geometry | None = None  # depth and normals that another network saw, if there are any
+    alexnet: AlexNet | None = None  # compares patches of the picture, where a loss asks for it
     hooks: Tensor | None = None  # (n,3) face-mouth hook of every item, where the face is frozen
     magnification: float = 1.0  # side of the head's crop over that of `scene`'s windows
     fields: torch.optim.AdamW | None = field(default=None, init=False)

@@ -5,6 +5,7 @@ import torch
 
 from d3talker.avatar import Rendered, Signals, move
 from d3talker.cli import progress
+from d3talker.metrics.alexnet import AlexNet, feature_distance
 from d3talker.refine.styleunet import StyleUNet
 from d3talker.train.checkpoint import load_module, part
 from d3talker.train.curves import LOG_EVERY, CurveRow, Meter
@@ -23,18 +24,22 @@ def train_refiner(
     stage: str,
     seed: int,
     run: Run | None = None,
+    alexnet: AlexNet | None = None,
 ) -> list[CurveRow]:
-    """Train `refiner` in place on the coarse frames of `people` (eq. 11, L1 + D-SSIM part).
+    """Train `refiner` in place on the coarse frames of `people`: L_C2F, eq. (11), with D-SSIM.
 
     The avatars are frozen and rendered anew with noise on the pose, so that the refiner does not
-    see cleaner frames than at test time. The refiner has to be where they are. A training that
-    `run` has saved goes on from there. Returns the curves of the run so far.
+    see cleaner frames than at test time. The refiner has to be where they are. `alexnet` gives the
+    perceptual part, if `settings` weigh it. A training that `run` has saved goes on from there.
+    Returns the curves of the run so far.
     """
     run = run or Run()
     saved = run.begin(stage)
     if saved:
         load_avatars(people, saved.tensors)
         load_module(refiner, part(saved.tensors, "refiner"))
+    if alexnet is not None:
+        alexnet.to(people[0].avatar.device)
     rng, meter = np.random.default_rng(seed), Meter()
     torch.manual_seed(seed)
     signals = [person.avatar.all_signals(person.drive) for person in people]
@@ -50,11 +55,15 @@ def train_refiner(
         view = people[k].scene.view(i).to(people[k].avatar.device)
         coarse = _coarse(people[k], i, view, signals[k], settings)
         fine = refiner(coarse.image.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
-        loss = l1_dssim(fine.contiguous(), view.image, settings.dssim)
+        photometric = l1_dssim(fine.contiguous(), view.image, settings.dssim)
+        loss = photometric
+        if alexnet is not None:
+            pictures = (picture.permute(2, 0, 1)[None] for picture in (fine, view.image))
+            loss = loss + settings.perceptual * feature_distance(alexnet, *pictures)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        meter.add(loss, loss, fine, view.image)
+        meter.add(loss, photometric, fine, view.image)
         if (it + 1) % LOG_EVERY == 0 or it + 1 == settings.iterations:
             run.rows.append(meter.row(stage, it + 1, people[k].avatar, settings.dssim))
         if run.is_due(it + 1, settings.checkpoint_every):

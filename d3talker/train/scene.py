@@ -11,6 +11,7 @@ from torch import Tensor
 
 from d3talker import artifacts
 from d3talker.cli import InputError
+from d3talker.face.model import LIPS_OUTER
 from d3talker.face.parsing import HAIR, backdrop, head_mask, mouth_mask
 from d3talker.splat.rasterize import Camera
 from d3talker.video import read_frames
@@ -66,6 +67,7 @@ class Scene:
     heads: np.ndarray  # (n,h,w) bool
     mouths: np.ndarray  # (n,h,w) bool
     hairs: np.ndarray  # (n,h,w) bool
+    lips: np.ndarray  # (n,4) left, top, right, bottom of a square around the lips, px of the frame
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -81,6 +83,11 @@ class Scene:
             self.size,
             self.size,
         )
+
+    def lips_window(self, i: int) -> tuple[slice, slice]:
+        """Rows and columns of the square around the lips in the crop of item `i`."""
+        left, top, right, bottom = (self.lips[i] - np.tile(self.origins[i], 2)).clip(0).tolist()
+        return slice(top, bottom), slice(left, right)
 
     def view(self, i: int) -> View:
         """Item `i` for training, cut to its crop."""
@@ -112,6 +119,7 @@ class Scene:
             rotations=self.rotations[items],
             translations=self.translations[items],
             origins=self.origins[items] + corners,
+            lips=self.lips[items],
             **{name: np.stack([getattr(self, name)[w] for w in windows]) for name in arrays},
         )
 
@@ -140,6 +148,9 @@ def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) ->
     background = artifacts.load_image(files.background)
     heads = head_mask(labels)
     size = frames.shape[1]
+    rotations, translations = pose["R"][indices], pose["t"][indices]
+    focal = float(track["focal"])
+    outline = track["shape"][LIPS_OUTER]
     origins, width, height = boxes(heads, size)
     if whole:
         origins, width, height = np.zeros_like(origins), size, size
@@ -147,9 +158,9 @@ def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) ->
     return Scene(
         indices=indices,
         size=size,
-        focal=float(track["focal"]),
-        rotations=pose["R"][indices],
-        translations=pose["t"][indices],
+        focal=focal,
+        rotations=rotations,
+        translations=translations,
         origins=origins,
         images=np.stack([f[c] for f, c in zip(frames, crops, strict=True)]),
         backdrops=np.stack(
@@ -161,7 +172,33 @@ def load_scene(files: SceneFiles, start: int, stop: int, whole: bool = False) ->
         heads=np.stack([h[c] for h, c in zip(heads, crops, strict=True)]),
         mouths=np.stack([mouth_mask(m[c]) for m, c in zip(labels, crops, strict=True)]),
         hairs=np.stack([m[c] == HAIR for m, c in zip(labels, crops, strict=True)]),
+        lips=lip_squares(outline, rotations, translations, focal, mouth_mask(labels)),
     )
+
+
+def lip_squares(
+    outline: np.ndarray,
+    rotations: np.ndarray,
+    translations: np.ndarray,
+    focal: float,
+    mouths: np.ndarray,
+) -> np.ndarray:
+    """Squares around the lips (n,4) int: left, top, right, bottom, px; they may leave the frame.
+
+    The box around the outer lips at rest `outline` (k,3) m, projected, and the inner mouth `mouths`
+    (n,H,W) bool, which shows how far the lips are apart; made square about its centre (spec 1.11,
+    where 12 landmarks of the outer lips in motion give the box).
+    """
+    points = np.einsum("nij,kj->nki", rotations, outline) + translations[:, None]
+    points = focal * points[..., :2] / points[..., 2:] + mouths.shape[1] / 2
+    low, high = points.min(axis=1), points.max(axis=1)
+    for i in np.flatnonzero(mouths.any(axis=(1, 2))):
+        rows, columns = np.nonzero(mouths[i])
+        low[i] = np.minimum(low[i], (columns.min(), rows.min()))
+        high[i] = np.maximum(high[i], (columns.max() + 1, rows.max() + 1))
+    side = np.round((high - low).max(axis=1, keepdims=True))
+    corner = np.round((low + high - side) / 2)
+    return np.concatenate([corner, corner + side], axis=1).astype(int)
 
 
 def boxes(masks: np.ndarray, size: int) -> tuple[np.ndarray, int, int]:

@@ -87,6 +87,11 @@ class TrainSettings:
     temperature: float = 0.1  # tau, eq. (10)
     contrast_points: int = 2048  # Gaussians at which the fields are compared
     contrast_start: int = 1000  # iteration; a cosine of tiny deformations has huge gradients
+    contrast_per_point: bool = False  # L_SC by the mean of the points' cosines (spec 6.4)
+    # Mean attention of both fields, rendered, where it should not be (spec 3.9): to the eyes'
+    # signal inside the lips (5e-3 in pretrain, 1e-4 in adapt), to any signal in the hair (1e-4).
+    lips_attention: float = 0.0
+    hair_attention: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,20 @@ class AdaptSettings(TrainSettings):
     pose_rotation_lr: float = 1.5e-4
     pose_translation_lr: float = 3e-5
 
+    # L_Geo, eq. (13), of a person with a geometry prior, while the face's shape is trained
+    depth: float = 0.01  # weight (spec 3.9)
+    normal: float = 0.01  # weight (spec 3.9)
+    geometry_start: int = 1500  # iteration; 5000 of 10 000 (spec 3.9)
+    depth_pause_every: int = 3000  # iterations: as often opacities are reset in the paper, and
+    depth_pause: int = 100  # depth waits for so many until they have recovered (spec 3.9)
+    # AlexNet features of random patches; needs its weights (`models.alexnet`). The face without
+    # the lips: 0.01 from 7500 of 10 000 on, patches of 64 to 96 px; the whole head in the fuse
+    # phase: 0.05 from half of it on, 32 to 42 px (spec 3.9)
+    perceptual: float = 0.0
+    perceptual_start: float = 0.75  # share of the phase
+    fuse_perceptual: float = 0.0
+    fuse_perceptual_start: float = 0.5  # share of the phase
+
 
 @dataclass(frozen=True)
 class PoseSettings:
@@ -157,5 +176,6 @@ class RefinerSettings:
     lr: float = 1e-3
     lr_final: float = 0.05  # factor at the end
     dssim: float = 0.2
+    perceptual: float = 0.0  # lambda_p, eq. (11): 0.01 (spec 5.5); needs `models.alexnet`
     pose_noise_rotation: float = 3e-3  # rad; renders at test time are not as well aligned
     pose_noise_translation: float = 5e-4  # m

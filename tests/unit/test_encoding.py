@@ -32,6 +32,12 @@ def test_level_resolutions_are_those_of_the_paper_code():
     assert resolutions.tolist() == [16, 18, 19, 21, 22, 24, 26, 28, 31, 33, 36, 39]
 
 
+def test_resolution_of_the_mouth_falls_from_level_to_level():
+    mouth = TriPlaneEncoder(base_resolution=64, finest_resolution=57.6)
+    expected = [64, 64, 63, 63, 62, 62, 61, 60, 60, 59, 59, 58]
+    assert (mouth.widths - 1).tolist() == expected
+
+
 def test_new_tables_are_tiny_and_uniform():
     table = TriPlaneEncoder().table.detach()
     assert table.abs().max() <= 1e-4

@@ -53,6 +53,7 @@ def make_scene() -> Scene:
         heads=np.tile(head, (FRAMES, 1, 1)),
         mouths=mouths,
         hairs=head & (y < 30) & np.ones((FRAMES, 1, 1), bool),
+        lips=np.tile([38, 46, 58, 66], (FRAMES, 1)),
     )
 
 

@@ -182,6 +182,32 @@ def test_both_presets_hold_settings_that_the_stages_know(config):
         configuration.check(config | {"preset": preset})
 
 
+def test_a_perceptual_loss_without_its_weights_is_found_before_anything_runs(config, tmp_path):
+    config["loss"] = {"perceptual": 0.01}
+    with pytest.raises(configuration.ConfigProblem) as problem:
+        configuration.check(config)
+    for word in ("models.alexnet", "adapt", "finetune_c2f", "download.pytorch.org", "BSD-3"):
+        assert word in str(problem.value)
+    weights = tmp_path / "alexnet.safetensors"
+    config["models"]["alexnet"] = str(weights)
+    with pytest.raises(configuration.ConfigProblem, match=r"there is no file .*alexnet\.saf"):
+        configuration.check(config)
+    weights.touch()
+    configuration.check(config)
+    assert configuration.needs_alexnet(config, "adapt", "d3talker")
+    config["loss"] = {}
+    assert not configuration.needs_alexnet(config, "adapt", "d3talker")
+
+
+def test_a_missing_geometry_prior_is_named(config, tmp_path):
+    configuration.check_geometry(config, ["anna"])
+    config["geometry"] = str(tmp_path)
+    (tmp_path / "anna.npz").touch()
+    configuration.check_geometry(config, ["anna"])
+    with pytest.raises(configuration.ConfigProblem, match=r"geometry: there is no .*berta\.npz"):
+        configuration.check_geometry(config, ["anna", "berta"])
+
+
 def test_no_backend_is_checked_and_no_process_started_by_default(config, tmp_path):
     assert configuration.backends(config) == {"rasterizer": "cpu", "encoding": "cpu"}
     assert configuration.training_environment(config) == "torch"

@@ -22,6 +22,7 @@ try:
     if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
         configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
     CAST = people.gather(config)
+    configuration.check_geometry(config, CAST.targets)
 except (configuration.ConfigProblem, people.NameProblem) as problem:
     raise WorkflowError(str(problem))
 
@@ -125,8 +126,10 @@ def of_teachers(path, teachers):
             CAST.require(teachers)
         except people.NameProblem as problem:
             raise WorkflowError(str(problem))
+        return expand(path, id=teachers)
 
         return expand(path, id=teachers)
+
     return paths
 
 
@@ -167,6 +170,23 @@ def sound(name):
     if name in CAST.audios:
         return f"<results>/audio/{name}.wav"
     return f"<results>/{name}/{'audio_synced' if name in CAST.targets else 'audio'}.wav"
+
+
+def alexnet(stage):
+    """Input function for AlexNet's weights; nothing if the stage has no loss that needs them."""
+
+    def path(wildcards):
+        needed = configuration.needs_alexnet(config, stage, wildcards.avatar)
+        return source(config["models"]["alexnet"]) if needed else []
+
+    return path
+
+
+def geometry_prior(wildcards):
+    """The target's geometry prior; nothing if there is none."""
+    if config["geometry"] is None:
+        return []
+    return source(configuration.geometry_file(config, wildcards.id))
 
 
 def driving_audio(wildcards):

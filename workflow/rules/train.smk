@@ -64,6 +64,7 @@ rule pretrain_fields:
         static=of_teachers("<results>/{id}/static/all.safetensors", CAST.field_teachers),
         motion=of_teachers("<results>/{id}/motion/tracked.npz", CAST.field_teachers),
         speech=of_teachers("<results>/speech/{id}.npz", CAST.field_teachers),
+        alexnet=alexnet("pretrain_c2f"),
     output:
         general="<results>/pretrained/{avatar}/general.safetensors",
         c2f="<results>/pretrained/{avatar}/c2f.safetensors",
@@ -113,6 +114,8 @@ rule adapt:
         static="<results>/{id}/static/{secs}s.safetensors",
         poses="<results>/{id}/static/{secs}s.poses.npz",
         general=lambda wildcards: pretrained(wildcards.avatar, "general"),
+        geometry=geometry_prior,
+        alexnet=alexnet("adapt"),
     output:
         avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
         curves="<results>/{id}/{avatar}/{secs}s/avatar.curves.csv",
@@ -146,6 +149,7 @@ rule finetune_c2f:
         poses="<results>/{id}/static/{secs}s.poses.npz",
         avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
         c2f=lambda wildcards: pretrained(wildcards.avatar, "c2f"),
+        alexnet=alexnet("finetune_c2f"),
     output:
         refiner="<results>/{id}/{avatar}/{secs}s/refiner.safetensors",
         curves="<results>/{id}/{avatar}/{secs}s/refiner.curves.csv",

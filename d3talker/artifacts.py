@@ -150,14 +150,12 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
 def save_tensors(path: str | Path, tensors: Mapping, meta: Mapping | None = None) -> None:
     """Write torch tensors by name, from any device, with a JSON `meta` to a .safetensors file."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as part:
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            part,
-            metadata={"meta": json.dumps(dict(meta or {}))},
-        )
+        # Its own writer keeps the file from everybody else.
+        part.write_bytes(save(plain, metadata={"meta": json.dumps(dict(meta or {}))}))
 
 
 def load_meta(path: str | Path) -> dict:

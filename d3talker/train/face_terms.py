@@ -29,12 +29,14 @@ def attention_term(
     face: dict[str, Tensor],
     change: FaceChange,
     settings: TrainSettings,
+    it: int,
 ) -> Tensor | float:
     """Attention of the fields where it should not be: to the eyes in the lips, to all in hair.
 
-    `face` are the attributes that were drawn in `view`, item `i`; only the fields learn.
+    `face` are the attributes that were drawn in `view`, item `i`; only the fields learn. To draw it
+    takes as long as the face, so that only some iterations have it, with more weight.
     """
-    if not (settings.lips_attention or settings.hair_attention):
+    if it % settings.attention_every or not (settings.lips_attention or settings.hair_attention):
         return 0.0
     avatar = person.avatar
     means = avatar.face.means.detach()[change.moving]
@@ -50,9 +52,10 @@ def attention_term(
     hair = torch.from_numpy(person.scene.hairs[i]).to(avatar.device)
     lips = torch.zeros_like(hair)
     lips[person.scene.lips_window(i)] = True
-    return settings.lips_attention * losses.mean_over(eyes, lips) + settings.hair_attention * (
-        losses.mean_over(signal, hair) + losses.mean_over(eyes, hair)
-    )
+    in_hair = losses.mean_over(signal, hair) + losses.mean_over(eyes, hair)
+    in_lips = losses.mean_over(eyes, lips)
+    weighed = settings.lips_attention * in_lips + settings.hair_attention * in_hair
+    return settings.attention_every * weighed
 
 
 def attention_norms(field: FaceField, means: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def train(
         loss, photometric, image = _loss(rendered, view, unseen, settings)
         if change is not None and phase.trains("individual.face"):
             loss = loss + _field_losses(people, k, i, signals, change, settings, it)
-            loss = loss + attention_term(person, i, view, sets[0], change, settings)
+            loss = loss + attention_term(person, i, view, sets[0], change, settings, it)
         if person.geometry is not None and phase.trains("face.means"):
             loss = loss + geometry_term(person, i, view, sets[0], settings, it)
         if person.alexnet is not None:

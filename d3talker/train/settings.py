@@ -92,6 +92,7 @@ class TrainSettings:
     # signal inside the lips (5e-3 in pretrain, 1e-4 in adapt), to any signal in the hair (1e-4).
     lips_attention: float = 0.0
     hair_attention: float = 0.0
+    attention_every: int = 4  # iterations; drawn so seldom, and weighed by as much
 
 
 @dataclass(frozen=True)

@@ -69,3 +69,11 @@ def test_settings_refuse_unknown_names_and_wrong_types():
         parse(Example, '{"stepz": 1}')
     with pytest.raises(InputError, match="'steps' must be int"):
         parse(Example, '{"steps": 1.5}')
+
+
+def test_whoever_may_read_other_files_may_read_tensors(tmp_path):
+    torch = pytest.importorskip("torch")
+    artifacts.save_tensors(tmp_path / "a.safetensors", {"a": torch.zeros(2)})
+    (tmp_path / "other").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

@@ -50,7 +50,7 @@ def test_attention_is_asked_of_the_fields_alone_and_only_where_it_should_not_be(
     view, face, change = drawn(person)
     for lips, hair in ((1.0, 0.0), (0.0, 1.0)):
         settings = replace(SETTINGS, lips_attention=lips, hair_attention=hair)
-        term = face_terms.attention_term(person, 0, view, face, change, settings)
+        term = face_terms.attention_term(person, 0, view, face, change, settings, 0)
         assert term > 0
         term.backward()
         assert person.avatar.face.means.grad is None
@@ -62,7 +62,20 @@ def test_attention_is_asked_of_the_fields_alone_and_only_where_it_should_not_be(
         person.avatar.individual.zero_grad()
     person.scene.hairs[:] = False
     settings = replace(SETTINGS, hair_attention=1.0)
-    assert face_terms.attention_term(person, 0, view, face, change, settings) == 0
+    assert face_terms.attention_term(person, 0, view, face, change, settings, 0) == 0
+
+
+def test_attention_that_is_drawn_in_every_fourth_iteration_counts_four_times():
+    person = make_person()
+    view, face, change = drawn(person)
+    settings = replace(SETTINGS, lips_attention=1.0, attention_every=4)
+    always = replace(settings, attention_every=1)
+    seldom, often = (
+        face_terms.attention_term(person, 0, view, face, change, chosen, 8)
+        for chosen in (settings, always)
+    )
+    assert torch.isclose(seldom, 4 * often)
+    assert face_terms.attention_term(person, 0, view, face, change, settings, 7) == 0
 
 
 def test_attention_norms_are_lengths_of_the_fields_attention():
@@ -81,7 +94,7 @@ def test_without_weights_nothing_is_computed():
     person.geometry = None
     view, face, change = drawn(person)
     person.avatar.rasterize = None  # calling it would raise
-    assert face_terms.attention_term(person, 0, view, face, change, SETTINGS) == 0.0
+    assert face_terms.attention_term(person, 0, view, face, change, SETTINGS, 0) == 0.0
     assert face_terms.geometry_term(person, 0, view, face, SETTINGS, it=10) == 0.0
     assert face_terms.perceptual_term(person, 0, None, None, SETTINGS, FACE, 1.0) == 0.0
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from workflow import base
+from workflow.refusals import refusal
 
 # fmt: off
 VIDEO_SUFFIXES = {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
@@ -112,35 +113,11 @@ def preferred_first(found: list[str], preferred: list[str]) -> list[str]:
     return order[: len(preferred)]
 
 
-def refusal_file(results: str | Path, name: str) -> Path:
-    """Where the reason is kept why the video of `name` was refused."""
-    return Path(results) / name / "refused.json"
-
-
 def ingest_options(config: dict, name: str) -> str:
     """Options of the stage ingest that `config` gives for the video called `name`."""
     wanted = {safe_name(key): value for key, value in config["person"].items()}
     settings = json.dumps(config["ingest"], sort_keys=True)
     return shlex.join(["--person", str(wanted.get(name, "auto")), "--settings", settings])
-
-
-def refusal(results: str | Path, name: str, video: Path, options: str) -> dict | None:
-    """The refusal of exactly this `video`, read with these options of ingest.
-
-    None if it was not refused, or the video or the options have changed since.
-    """
-    try:
-        record = json.loads(refusal_file(results, name).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    same = record["file"] == fingerprint(video) and record.get("options") == options
-    return record if same else None
-
-
-def fingerprint(path: str | Path) -> list[int]:
-    """Size in bytes and modification time in ns: differs when the file was replaced."""
-    status = Path(path).stat()
-    return [status.st_size, status.st_mtime_ns]
 
 
 @dataclasses.dataclass(frozen=True)

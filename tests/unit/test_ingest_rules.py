@@ -233,6 +233,13 @@ def test_a_mouth_that_moves_with_the_sound_correlates_even_if_late_and_a_closed_
     assert speaking.correlation(np.full(400, np.nan), loud * 40 - 60) == 0
 
 
+def test_no_mouth_follows_a_sound_that_is_as_loud_all_the_time():
+    loud = np.repeat(np.random.default_rng(0).integers(0, 2, 40), 10).astype(float)
+    mouth = loud * (0.1 + 0.1 * np.sin(np.arange(400) * 1.2))
+    assert speaking.correlation(mouth, loud - 20) == 0
+    assert speaking.correlation(mouth, 8 * loud - 20) > 0.7
+
+
 def test_a_head_lost_in_a_wide_picture_is_looked_for_in_its_parts():
     def detect(image):
         """Sees the white square where it takes a tenth of the picture."""

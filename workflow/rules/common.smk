@@ -12,7 +12,7 @@ from snakemake.logging import logger
 
 sys.path.insert(0, workflow.basedir)
 
-from workflow import base, configuration, people
+from workflow import base, configuration, people, refusals
 
 GPU_PYTHON = Path(workflow.basedir, ".envs", "gpu", "bin", "python")
 

@@ -19,9 +19,9 @@ rule ingest:
     params:
         stage=stage("ingest", "media"),
         video=lambda wildcards: os.path.relpath(CAST.video(wildcards.id)),
-        fingerprint=lambda wildcards: people.fingerprint(CAST.video(wildcards.id)),
+        fingerprint=lambda wildcards: refusals.fingerprint(CAST.video(wildcards.id)),
         refuse=command("workflow/scripts/refuse.py", "media"),
-        refusal=lambda wildcards: str(people.refusal_file(config["results"], wildcards.id)),
+        refusal=lambda wildcards: str(refusals.refusal_file(config["results"], wildcards.id)),
         size=config["size"],
         options=lambda wildcards: people.ingest_options(config, wildcards.id),
     message:
@@ -52,7 +52,7 @@ rule ingest_audio:
     params:
         stage=stage("ingest_audio", "media"),
         audio=lambda wildcards: os.path.relpath(CAST.audios[wildcards.audio]),
-        fingerprint=lambda wildcards: people.fingerprint(CAST.audios[wildcards.audio]),
+        fingerprint=lambda wildcards: refusals.fingerprint(CAST.audios[wildcards.audio]),
     message:
         "{wildcards.audio}: convert the audio"
     shell:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from workflow import people
+from workflow.refusals import fingerprint
 
 INPUT_ERROR = 2  # exit status of a stage that cannot use its input
 SIGNALLED = 128  # statuses from here on: a signal ended the stage, which says nothing of the video
@@ -35,7 +35,7 @@ def main() -> None:
         "identity": args.identity,
         "source": Path(args.video).name,
         "refused": reason(args.log, args.video),
-        "file": people.fingerprint(args.video),
+        "file": fingerprint(args.video),
         "options": args.options,
         # A crash may not be the video's fault: the next run tries again.
         "try_again": args.status != INPUT_ERROR,

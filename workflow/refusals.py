@@ -1,0 +1,28 @@
+"""Videos that were refused: where the reason is kept, and whether it still holds."""
+
+import json
+from pathlib import Path
+
+
+def refusal_file(results: str | Path, name: str) -> Path:
+    """Where the reason is kept why the video of `name` was refused."""
+    return Path(results) / name / "refused.json"
+
+
+def refusal(results: str | Path, name: str, video: Path, options: str) -> dict | None:
+    """The refusal of exactly this `video`, read with these options of ingest.
+
+    None if it was not refused, or the video or the options have changed since.
+    """
+    try:
+        record = json.loads(refusal_file(results, name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    same = record["file"] == fingerprint(video) and record.get("options") == options
+    return record if same else None
+
+
+def fingerprint(path: str | Path) -> list[int]:
+    """Size in bytes and modification time in ns: differs when the file was replaced."""
+    status = Path(path).stat()
+    return [status.st_size, status.st_mtime_ns]

@@ -17,9 +17,6 @@ from numba.extending import intrinsic
 # many times, a few tenths of a millisecond) before it sleeps.
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 os.environ.setdefault("GOMP_SPINCOUNT", "100000")
-# When numba starts its threads, with the first kernel, torch's number of threads is set to theirs.
-# So they are started here, before anybody sets it.
-numba.get_num_threads()
 
 # Options of numba.njit shared by all kernels. Operations are never reordered, so that a result
 # does not depend on the number of threads; "contract" allows fused multiply-add.

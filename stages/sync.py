@@ -46,7 +46,8 @@ def main() -> None:
     if "people" not in meta:
         raise InputError(
             f"{args.model}: tuned to one person, whose lag it cannot judge; give --model the file "
-            "of pretrain_motion, pretrained/audio_to_motion.safetensors"
+            "of pretrain_motion (pretrained/audio_to_motion.safetensors) or of a base "
+            "(base_motion.safetensors)"
         )
     ingest = load_json(args.ingest)
     identity, frames = ingest["identity"], test_range(ingest["frames"])[0]

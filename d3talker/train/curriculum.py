@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from d3talker.train.scene import extents
 from d3talker.train.settings import Curriculum
 
 BLINK = 5  # column of AU45 among the action units, of intensities from 0 to 2
@@ -27,9 +28,8 @@ def frame_scores(mouths: np.ndarray, au: np.ndarray) -> FrameScores:
     The opening stands for both of the ancestors' scores of the mouth: the extent of the inner lips'
     landmarks, and AU25, which the tracker does not measure.
     """
-    rows = mouths.any(axis=2)
-    last = rows.shape[1] - rows[:, ::-1].argmax(axis=1)
-    opening = np.where(rows.any(axis=1), last - rows.argmax(axis=1), 0)
+    (_, top), (_, bottom) = (side.T for side in extents(mouths))
+    opening = np.where(mouths.any(axis=(1, 2)), bottom - top, 0)
     return FrameScores(opening.astype(float), np.clip(au[:, BLINK] / 2, 0, 1).astype(float))
 
 

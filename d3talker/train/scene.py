@@ -192,10 +192,10 @@ def lip_squares(
     points = np.einsum("nij,kj->nki", rotations, outline) + translations[:, None]
     points = focal * points[..., :2] / points[..., 2:] + mouths.shape[1] / 2
     low, high = points.min(axis=1), points.max(axis=1)
-    for i in np.flatnonzero(mouths.any(axis=(1, 2))):
-        rows, columns = np.nonzero(mouths[i])
-        low[i] = np.minimum(low[i], (columns.min(), rows.min()))
-        high[i] = np.maximum(high[i], (columns.max() + 1, rows.max() + 1))
+    starts, stops = extents(mouths)
+    shown = mouths.any(axis=(1, 2))[:, None]
+    low = np.where(shown, np.minimum(low, starts), low)
+    high = np.where(shown, np.maximum(high, stops), high)
     side = np.round((high - low).max(axis=1, keepdims=True))
     corner = np.round((low + high - side) / 2)
     return np.concatenate([corner, corner + side], axis=1).astype(int)
@@ -206,14 +206,22 @@ def boxes(masks: np.ndarray, size: int) -> tuple[np.ndarray, int, int]:
 
     `size` is the side of a whole frame, to which the margin is in proportion.
     """
-    starts, stops = [], []
-    for axis in (1, 2):  # reduce over rows to get columns (x), then over columns to get rows (y)
-        present = masks.any(axis=axis)
-        starts.append(present.argmax(axis=1))
-        stops.append(present.shape[1] - present[:, ::-1].argmax(axis=1))
-    starts, stops = np.stack(starts, 1), np.stack(stops, 1)  # (n,2) x, y
+    starts, stops = extents(masks)
     limits = np.array(masks.shape[:0:-1])
     box = (stops - starts).max(axis=0) + 2 * round(MARGIN * size / 512)
     box = np.minimum((box + BLOCK - 1) // BLOCK * BLOCK, limits)
     origins = np.clip((starts + stops - box) // 2, 0, limits - box)
     return origins, int(box[0]), int(box[1])
+
+
+def extents(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First column and row of every mask (n,h,w) and those after its last: (n,2) x, y, each.
+
+    Of an empty mask they are those of the whole image.
+    """
+    starts, stops = [], []
+    for axis in (1, 2):  # reduce over rows to get columns (x), then over columns to get rows (y)
+        present = masks.any(axis=axis)
+        starts.append(present.argmax(axis=1))
+        stops.append(present.shape[1] - present[:, ::-1].argmax(axis=1))
+    return np.stack(starts, axis=1), np.stack(stops, axis=1)

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
+from benchmarks import lip_closure  # noqa: E402
 from benchmarks.__main__ import Plan, sections  # noqa: E402
 from benchmarks.counting import Work, count_work  # noqa: E402
 from benchmarks.kernels import Disagreement, check  # noqa: E402
@@ -142,3 +143,14 @@ def test_the_head_lies_in_the_crop():
     scene, whole = head_scene(2, 128), head_scene(2, 128, whole=True)
     assert scene.heads.sum() == whole.heads.sum() and scene.mouths.any()
     assert scene.images.shape[:3] == scene.heads.shape and scene.images.dtype == np.uint8
+
+
+def test_a_phone_is_measured_in_the_frames_that_show_it_whole():
+    phones = np.array(["a"] * 10 + ["m"] * 8 + ["o"] * 22)  # 0.4 s at 100 a second: 10 frames
+    found = lip_closure.spoken(phones, 100, 0, 10)
+    # The middles of the frames are at 2, 6, 10, 14, ... hundredths of a second.
+    assert found == [("a", slice(0, 2)), ("m", slice(2, 4)), ("o", slice(4, 10))]
+    assert lip_closure.spoken(phones, 100, 1, 9) == [("m", slice(2, 4))]
+    opening = np.array([40.0, 5.0, np.nan])
+    assert lip_closure.opening_at("m", opening) == 5
+    assert lip_closure.opening_at("a", opening) == 22.5

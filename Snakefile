@@ -16,6 +16,7 @@ include: "workflow/rules/render.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/base.smk"
+include: "workflow/rules/export.smk"
 
 
 localrules:
@@ -24,6 +25,8 @@ localrules:
     prepare,
     pretrain,
     table1,
+    export,
+    export_datasets,
 
 
 rule all:
@@ -54,3 +57,14 @@ rule pretrain:
 rule table1:
     input:
         "<results>/tables/table1.md",
+
+
+rule export_datasets:
+    input:
+        expand("<results>/export/{id}", id=CAST.targets),
+
+
+rule export:
+    input:
+        rules.export_datasets.input,
+        of_avatars("avatar.ply"),

@@ -13,6 +13,7 @@ cv2 = pytest.importorskip("cv2")
 
 from d3talker import artifacts  # noqa: E402
 from d3talker.backends import explain  # noqa: E402
+from d3talker.export.ply import load_ply  # noqa: E402
 from d3talker.face import parsing  # noqa: E402
 from d3talker.face.model import FaceModel  # noqa: E402
 from d3talker.video import probe, write_video, write_wav  # noqa: E402
@@ -212,6 +213,30 @@ def test_a_backend_that_cannot_run_here_stops_a_stage_with_its_name(trained, cap
 def test_the_refiner_says_how_wide_it_is(trained):
     for name in ("c2f", "refiner"):
         assert artifacts.load_tensors(trained[name])[1]["refiner"] == "light"
+
+
+def test_the_avatar_is_written_for_viewers_at_rest_and_in_motion(trained, tmp_path):
+    person = trained["person"]
+    run_stage(
+        "export_ply",
+        avatar=trained["avatar"],
+        out=tmp_path / "rest.ply",
+        motion=person["motion"],
+        speech=person["speech"],
+        track=person["track"],
+        first=5,
+        frames=2,
+        out_frames=tmp_path / "frames",
+    )
+    tensors, _ = artifacts.load_tensors(trained["avatar"])
+    rest = load_ply(tmp_path / "rest.ply")
+    means = torch.cat([tensors["mouth.means"], tensors["face.means"]])
+    assert torch.equal(rest["means"], means)
+    files = sorted((tmp_path / "frames").iterdir())
+    assert [file.name for file in files] == ["000005.ply", "000006.ply"]
+    first, second = (load_ply(file)["means"] for file in files)
+    assert 0 < (first - means).abs().max() < 0.05
+    assert not torch.equal(first, second)
 
 
 def test_foreign_drive_lasts_as_long_as_its_audio(trained):

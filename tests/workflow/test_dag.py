@@ -50,6 +50,13 @@ def test_a_new_video_costs_only_its_own_jobs_and_the_report(finished):
     assert "carl:" not in output
 
 
+def test_other_programs_get_a_dataset_of_every_target_and_a_ply_of_every_avatar(finished):
+    _, output = finished.run("--target=export", "--args=-n")
+    assert jobs(output) == {"export": 1, "export_dataset": 1, "export_ply": 1}, output
+    assert "anna: write the dataset folder" in output
+    assert "carl: write the dataset folder" not in output
+
+
 def test_settings_of_the_refiner_concern_only_what_it_paints(finished):
     config = finished.root / "config" / "config.yaml"
     text = config.read_text().replace("train: {}", "train: {finetune_c2f: {iterations: 7}}", 1)

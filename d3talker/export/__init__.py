@@ -1,0 +1,1 @@
+"""Our data in the formats of other programs."""

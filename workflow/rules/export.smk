@@ -1,0 +1,49 @@
+# Our data in the formats of other programs.
+
+
+rule export_dataset:
+    input:
+        **clip(),
+        landmarks="<results>/{id}/landmarks.npz",
+        audio=lambda wildcards: sound(wildcards.id),
+        speech="<results>/speech/{id}.npz",
+        geometry=geometry_prior,
+    output:
+        directory("<results>/export/{id}"),
+    log:
+        "<logs>/{id}/export_dataset.log",
+    benchmark:
+        "<benchmarks>/{id}/export_dataset.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        stage=stage("export_dataset", "torch"),
+        files=options,
+    message:
+        "{wildcards.id}: write the dataset folder of other programs"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule export_ply:
+    input:
+        avatar="<results>/{id}/{avatar}/{secs}s/avatar.safetensors",
+    output:
+        "<results>/{id}/{avatar}/{secs}s/avatar.ply",
+    log:
+        "<logs>/{id}/{avatar}/{secs}s/export_ply.log",
+    benchmark:
+        "<benchmarks>/{id}/{avatar}/{secs}s/export_ply.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        stage=stage("export_ply", "torch"),
+        files=options,
+    message:
+        "{wildcards.id}: write the head at rest as .ply ({wildcards.avatar}, {wildcards.secs} s)"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"

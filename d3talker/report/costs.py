@@ -61,7 +61,9 @@ def read(path: Path) -> tuple[float, float | None]:
     try:
         return float(row["s"]), number(row["max_rss"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path}: not a record of Snakemake's benchmarks ({error!r})") from error
+        raise ArtifactError(
+            f"{path}: not a record of Snakemake's benchmarks ({error!r})"
+        ) from error
 
 
 def number(text: str) -> float | None:

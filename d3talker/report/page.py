@@ -109,7 +109,9 @@ def names(runs: Sequence[Run]) -> list[str]:
     """What runs of one drive are called among each other; the training length where it differs."""
     lengths = {run.metrics["secs"] for run in runs}
     told = ["variant"] if len(lengths) < 2 else ["variant", "secs"]
-    return [" ".join(f"{run.metrics[key]}" for key in told) + " s" * (len(told) - 1) for run in runs]
+    return [
+        " ".join(f"{run.metrics[key]}" for key in told) + " s" * (len(told) - 1) for run in runs
+    ]
 
 
 def warnings(people: Sequence[Person], origin: Origin) -> list[str]:
@@ -147,6 +149,8 @@ def summary(name: str, config: Mapping, runs: Sequence[Mapping]) -> dict | None:
             for metric, spec in table.metrics.items()
         ]
         kind = "paper" if row["source"] == tables.SOURCES[0] else "ours"
+        if kind == "paper" and row.get("status"):  # its method was not measured here
+            kind = "notrun"
         rows.append({"kind": kind, "labels": tables.labels(table, row), "cells": cells})
     return {
         "title": table.title,

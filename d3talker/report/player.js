@@ -174,8 +174,8 @@ class Player {
   lay(runs) {
     this.pictures = [];
     this.panels.replaceChildren();
-    const add = (run, tile, label, alt, name) => {
-      const figure = this.panels.appendChild(document.createElement("figure"));
+    const add = (place, run, tile, label, alt, name) => {
+      const figure = place.appendChild(document.createElement("figure"));
       const canvas = figure.appendChild(document.createElement("canvas"));
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", alt);
@@ -185,10 +185,17 @@ class Player {
       if (name) caption.dataset.name = name;
       this.pictures.push({ film: this.open.get(run.key), tile, canvas });
     };
-    if (this.truth) add(runs[0], 0, "truth", "Truth: the true frame", "truth");
+    if (this.truth) add(this.panels, runs[0], 0, "truth", "Truth: the true frame", "truth");
     for (const run of runs) {
-      add(run, this.truth ? 1 : 0, run.label, run.alt, run.key);
-      if (this.truth && this.errors.checked) add(run, 2, `error of ${run.label}`, `${run.label}: absolute error of the frame, black where there is none`);
+      // Side by side, each error map stands under its render.
+      let place = this.panels;
+      if (runs.length > 1) {
+        place = this.panels.appendChild(document.createElement("div"));
+        place.className = "pair";
+      }
+      add(place, run, this.truth ? 1 : 0, run.label, run.alt, run.key);
+      if (this.truth && this.errors.checked)
+        add(place, run, 2, `error of ${run.label}`, `${run.label}: absolute error of the frame, black where there is none`);
     }
     this.root.dataset.panels = this.pictures.length;
   }

@@ -20,18 +20,17 @@ def headline(metrics: Mapping, bounds: Sequence[Mapping], config: Mapping) -> li
     references = config["references"]
 
     def beside(name: str, digits: int) -> str:
-        known = [run for run in bounds if run[name] is not None]
-        said = [
-            f"{references[run['variant']].split(',')[0]} ({run['variant']}) {run[name]:.{digits}f}"
-            for run in known
-        ]
-        return "; " + ", ".join(said) if said else ""
+        return "".join(
+            f"; {references[run['variant']].split(',')[0]} {run['variant']} {run[name]:.{digits}f}"
+            for run in bounds
+            if run[name] is not None
+        )
 
     if metrics["mouth_corr"] is not None:
         low, high = metrics.get("mouth_corr_ci") or (None, None)
-        interval = "" if low is None else f", 95 %: {low:.2f} to {high:.2f}"
+        interval = "" if low is None else f"; 95 %: {low:.2f} to {high:.2f}"
         sentences.append(
-            "How far its mouth is open goes with the true one at a correlation of"
+            "The opening of its mouth follows the true one with a correlation of"
             f" {metrics['mouth_corr']:.2f} (1 is perfect{interval}{beside('mouth_corr', 2)})."
         )
     if metrics["psnr"] is not None:
@@ -49,7 +48,9 @@ def speed(metrics: Mapping) -> str:
     if metrics["train_seconds"] is not None:
         parts.append(f"Training on this person took {metrics['train_seconds'] / 60:.1f} min")
     if metrics["fps"] is not None:
-        parts.append(f"{'rendering' if parts else 'Rendering'} runs at {metrics['fps']:.1f} frames/s")
+        parts.append(
+            f"{'rendering' if parts else 'Rendering'} runs at {metrics['fps']:.1f} frames/s"
+        )
     machine = metrics["versions"].get("hardware")
     return f"{', '.join(parts)}{f', on {machine}' if machine else ''}." if parts else ""
 
@@ -62,7 +63,9 @@ def mouth(truth: np.ndarray, runs: Sequence[tuple[str, Mapping, np.ndarray]]) ->
     said = [f"Mouth opening in {len(truth)} test frames: the true mouth opens {span(truth)}"]
     for name, metrics, opening in runs:
         correlation = metrics["mouth_corr"]
-        with_truth = "" if correlation is None else f", correlation with the truth {correlation:.2f}"
+        with_truth = (
+            "" if correlation is None else f", correlation with the truth {correlation:.2f}"
+        )
         said.append(f"{name} {span(opening)}{with_truth}")
     return "; ".join(said) + "."
 

@@ -250,8 +250,8 @@ def write_video(
     `frames` may be a generator. `crf`: x264's constant quality; the field writes videos
     to be scored with a quantiser of 10 (spec 7.1), and 16 looks lossless. `keyframe_every`: frames
     from one key frame to the next at most, so that players find any frame at once; None for x264's
-    250. The colour matrix is written into the file (BT.709), so that players agree on the colours. x264's superfast
-    leaves the cores to who makes the frames; the file is larger.
+    250. The colour matrix is written into the file (BT.709), so that players agree on the colours.
+    x264's superfast leaves the cores to who makes the frames; the file is larger.
     """
     frames = iter(frames)
     first = next(frames)

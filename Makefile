@@ -70,10 +70,10 @@ test: export OMP_NUM_THREADS := 1
 test: export MALLOC_MMAP_THRESHOLD_ := 1000000000
 test: export MALLOC_TRIM_THRESHOLD_ := 2000000000
 test: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
-test: setup
+test: setup .envs/browser.stamp
 	@rm -rf .cache/tests && mkdir -p .cache/tests
 	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(ENVS:%=.cache/tests/%.xml) \
-	  .cache/tests/dag.xml
+	  .cache/tests/dag.xml .cache/tests/browser.xml
 	@$(WORKFLOW)/python tests/summary.py --everywhere .cache/tests
 	@echo "== small full runs"
 	@$(WORKFLOW)/python -m pytest tests/workflow/test_small_run.py \
@@ -83,6 +83,12 @@ test: setup
 	@echo "== tests of the workflow"
 	@$(WORKFLOW)/python -m pytest tests/workflow --ignore tests/workflow/test_small_run.py \
 	  --junitxml $@
+
+# The page in a headless Chromium. Where none can be installed these tests skip.
+.cache/tests/browser.xml:
+	@echo "== tests of the page in a browser"
+	@tests/browser/install.sh
+	@.envs/browser/bin/python -m pytest tests/browser --junitxml $@
 
 # pytest's 5 is "no test here".
 .cache/tests/%.xml:

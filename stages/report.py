@@ -6,6 +6,8 @@ the check picture and sync.json of a clip lie beside its ingest.json.
 """
 
 import argparse
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +21,7 @@ import numpy as np
 import yaml
 
 from d3talker import artifacts, cli
-from d3talker.report import page
+from d3talker.report import costs, page
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -29,6 +31,19 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--metrics", required=True, nargs="*", help="metrics.json of every run")
     parser.add_argument("--paper", required=True, help="config/paper_tables.yaml")
+    parser.add_argument("--benchmarks", help="folder of Snakemake's records of time and memory")
+    parser.add_argument(
+        "--weights", nargs="*", default=[], help="files whose SHA-256 the page tells"
+    )
+    parser.add_argument(
+        "--changed", type=json.loads, default={}, help="settings that are not the default (JSON)"
+    )
+    parser.add_argument(
+        "--meanings", type=json.loads, default={}, help="what each variant is, by name (JSON)"
+    )
+    parser.add_argument(
+        "--remarks", nargs="*", default=[], help="what a reader of the scores has to know"
+    )
     parser.add_argument("--out", required=True, help="the page (.html)")
     return parser.parse_args()
 
@@ -55,7 +70,48 @@ def read_run(path: Path, folder: Path) -> page.Run:
         video=address(video, folder),
         opening=mouth_opening(path.parent / "landmarks.npz"),
         curves=[row for file in curves for row in page.read_curves(file.read_text())],
+        megabytes=video.stat().st_size / 1e6 if video.exists() else 0.0,
     )
+
+
+def read_person(path: Path, runs: list[page.Run], args: argparse.Namespace) -> page.Person:
+    """The person of an ingest.json, with those of `runs` that show it."""
+    ingest, beside = artifacts.load_json(path), path.parent
+    name = ingest["identity"]
+    return page.Person(
+        ingest=ingest,
+        opening=mouth_opening(beside / "landmarks.npz"),
+        tracking=address(beside / "track.png", Path(args.out).parent),
+        sync=artifacts.load_json(beside / "sync.json"),
+        runs=[run for run in runs if run.metrics["identity"] == name],
+        costs=costs.of_person(Path(args.benchmarks), name) if args.benchmarks else [],
+    )
+
+
+def read_origin(args: argparse.Namespace) -> page.Origin:
+    """Where the numbers come from."""
+    software = {"git commit": commit()}
+    if args.metrics:
+        newest = max(os.path.getmtime(path) for path in args.metrics)
+        time = datetime.fromtimestamp(newest, UTC)
+        software["last measurement"] = f"{time:%Y-%m-%d %H:%M} UTC"
+    return page.Origin(
+        software=software,
+        changed=args.changed,
+        meanings=args.meanings,
+        remarks=args.remarks,
+        weights={Path(path).name: checksum(path) for path in args.weights},
+        costs=costs.of_all(Path(args.benchmarks)) if args.benchmarks else [],
+    )
+
+
+def checksum(path: str) -> str:
+    """SHA-256 of a file, hexadecimal. Raises ArtifactError where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise artifacts.ArtifactError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def commit() -> str:
@@ -77,20 +133,12 @@ def main() -> None:
         ingest = artifacts.load_json(path)
         if "refused" in ingest:
             refused.append(ingest["refused"])
-            continue
-        own = [run for run in runs if run.metrics["identity"] == ingest["identity"]]
-        beside = Path(path).parent
-        opening, picture = mouth_opening(beside / "landmarks.npz"), beside / "track.png"
-        sync = artifacts.load_json(beside / "sync.json")
-        people.append(page.Person(ingest, opening, address(picture, folder), sync, own))
-    provenance = {"git commit": commit()}
-    if args.metrics:
-        newest = max(os.path.getmtime(path) for path in args.metrics)
-        time = datetime.fromtimestamp(newest, UTC)
-        provenance["last measurement"] = f"{time:%Y-%m-%d %H:%M} UTC"
+        else:
+            people.append(read_person(Path(path), runs, args))
     config = yaml.safe_load(Path(args.paper).read_text(encoding="utf-8"))
+    origin = read_origin(args)
     with artifacts.atomic(args.out) as part:
-        part.write_text(page.render(people, refused, config, provenance), encoding="utf-8")
+        part.write_text(page.render(people, refused, config, origin), encoding="utf-8")
 
 
 if __name__ == "__main__":

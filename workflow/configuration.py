@@ -277,6 +277,38 @@ def _override(settings: dict, others: Mapping) -> None:
             settings[name] = value
 
 
+def changed(config: dict) -> dict[str, object]:
+    """Settings of `config` that are not the default, by dotted key; and the preset in any case.
+
+    Where files are is left out, and so is the number of threads: they change no result.
+    """
+    default = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
+    elsewhere = {"videos", "audios", "results", "threads", "models"}
+    return {"preset": config["preset"]} | {
+        key: value
+        for key, value in _differences(config, default).items()
+        if key.split(".")[0] not in elsewhere
+    }
+
+
+def _differences(config: Mapping, default: Mapping, above: str = "") -> dict[str, object]:
+    """Values of `config` that `default` has not, by dotted key."""
+    found: dict[str, object] = {}
+    for name, value in config.items():
+        key, other = f"{above}{name}", default.get(name)
+        if isinstance(value, Mapping) and value:
+            found |= _differences(value, other if isinstance(other, Mapping) else {}, f"{key}.")
+        elif value != other:
+            found[key] = value
+    return found
+
+
+def meanings(config: dict) -> dict[str, str]:
+    """What each of the chosen variants is."""
+    definitions = config["variant_definitions"]
+    return {name: definitions[name]["meaning"] for name in config["variants"]}
+
+
 def load(files: list[str | Path], overrides: Mapping) -> dict:
     """The default configuration updated by `files` and then by `overrides`, as Snakemake does."""
     from snakemake.utils import update_config

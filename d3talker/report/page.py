@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 
+import matplotlib
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from d3talker.report import svg, tables
+from d3talker.report import charts, tables, words
+from d3talker.report.costs import Cost
+from d3talker.report.error_map import COLOUR_MAP, FULL_SCALE
 from d3talker.split import FPS
 
-SHOWN_TABLES = ("table1", "table3")
-WIDE = 1000  # px, a chart as wide as the page
 CURVES = {
     "loss": "Training loss",
     "psnr": "PSNR of the training frames, dB",
@@ -30,6 +31,7 @@ class Run:
     video: str  # address of the video to show, relative to the page
     opening: np.ndarray  # (T,) mouth opening of the render, NaN without a face
     curves: list[dict] = field(default_factory=list)  # rows of the training's curves
+    megabytes: float = 0.0  # size of the video
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,42 @@ class Person:
     tracking: str  # address of the tracker's check picture, relative to the page
     sync: Mapping  # sync.json
     runs: list[Run]
+    costs: list[Cost] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.ingest["identity"]
 
     def self_driven(self) -> list[Run]:
         return [run for run in self.runs if run.metrics["drive"] == "self"]
 
-    def cross_driven(self) -> list[Run]:
-        return [run for run in self.runs if run.metrics["drive"] != "self"]
+    def cross_driven(self) -> dict[str, list[Run]]:
+        """Runs by the sound that drives them."""
+        drives: dict[str, list[Run]] = {}
+        for run in self.runs:
+            if run.metrics["drive"] != "self":
+                drives.setdefault(run.metrics["drive"], []).append(run)
+        return drives
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the numbers come from."""
+
+    software: Mapping[str, str]  # facts about the software and the files, by name
+    changed: Mapping[str, object] = field(default_factory=dict)  # settings that are not the default
+    meanings: Mapping[str, str] = field(default_factory=dict)  # what a variant is
+    remarks: Sequence[str] = ()  # what a reader of the scores has to know
+    weights: Mapping[str, str] = field(default_factory=dict)  # file -> sha256
+    costs: Sequence[Cost] = ()  # of steps that are for everybody
 
 
 def render(
-    people: Sequence[Person],
-    refused: Sequence[str],
-    config: Mapping,
-    provenance: Mapping[str, str],
+    people: Sequence[Person], refused: Sequence[str], config: Mapping, origin: Origin
 ) -> str:
     """The page as text.
 
     refused: one reason per video that was left out. config: content of paper_tables.yaml.
-    provenance: facts about the software and the files, by name.
     """
     runs = [run.metrics for person in people for run in person.runs]
     environment = Environment(
@@ -68,46 +88,70 @@ def render(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["run_name"] = run_name
+    functions = (self_player, cross_player, mouth_figure, sync_figure, training_figures)
+    functions += (milliseconds, training_minutes, names, warnings)
     return environment.get_template("report.html.j2").render(
         people=people,
         refused=refused,
-        tables=[
-            summary(name, config, runs) for name in SHOWN_TABLES if has_runs(name, config, runs)
-        ],
-        metrics=config["metrics"],
-        provenance=dict(provenance) | conditions(runs),
-        scores=scores,
-        mouth_chart=mouth_chart,
-        sync_chart=sync_chart,
-        training_charts=training_charts,
-        milliseconds=milliseconds,
-        training_minutes=training_minutes,
+        config=config,
+        tables=[table for name in config["tables"] if (table := summary(name, config, runs))],
+        origin=origin,
+        conditions=conditions(runs),
+        headline=lambda person: headline(person, config),
+        scores=lambda chosen: scores(chosen, config["metrics"]),
+        scale=colour_scale(),
+        full_scale=FULL_SCALE,
+        **{function.__name__: function for function in functions},
     )
 
 
-def run_name(metrics: Mapping, with_drive: bool = False) -> str:
-    """What a run is called within its person."""
-    name = f"{metrics['variant']} {metrics['secs']} s"
-    return f"{name}, {metrics['drive']}" if with_drive else name
+def names(runs: Sequence[Run]) -> list[str]:
+    """What runs of one drive are called among each other; the training length where it differs."""
+    lengths = {run.metrics["secs"] for run in runs}
+    told = ["variant"] if len(lengths) < 2 else ["variant", "secs"]
+    return [
+        " ".join(f"{run.metrics[key]}" for key in told) + " s" * (len(told) - 1) for run in runs
+    ]
 
 
-def has_runs(name: str, config: Mapping, runs: Sequence[Mapping]) -> bool:
-    """Whether a table has a row of ours."""
-    return bool(tables.choose(runs, config["tables"][name]))
+def warnings(people: Sequence[Person], origin: Origin) -> list[str]:
+    """Everything that a reader has to be told before the scores."""
+    said = list(origin.remarks)
+    for person in people:
+        said += [f"{person.name}: {warning}" for warning in person.ingest["warnings"]]
+        if person.sync["sound_moved_ms"]:
+            said.append(f"{person.name}: sound and picture: {person.sync['verdict']}")
+    return said
 
 
-def summary(name: str, config: Mapping, runs: Sequence[Mapping]) -> dict:
-    """A table's published and mean rows, as the template wants them."""
+def headline(person: Person, config: Mapping) -> list[str]:
+    """Sentences about the first self-driven run that is no reference; none without one."""
+    own = [run.metrics for run in person.self_driven()]
+    main = next((run for run in own if run["variant"] not in config["references"]), None)
+    if main is None:
+        return []
+    bounds = [run for name in config["references"] for run in own if run["variant"] == name]
+    return words.headline(main, [run for run in bounds if run["secs"] == main["secs"]], config)
+
+
+# ---- tables
+
+
+def summary(name: str, config: Mapping, runs: Sequence[Mapping]) -> dict | None:
+    """A table's published and mean rows, as the template wants them; None without one of ours."""
     table = tables.build(name, config, runs)
+    if not (table.rows["source"] != tables.SOURCES[0]).any():
+        return None
     rows = []
     for index, row in table.rows[table.rows["source"] != tables.SOURCES[2]].iterrows():
         cells = [
             (tables.shown(row[metric], spec), bool(table.best.at[index, metric]))
             for metric, spec in table.metrics.items()
         ]
-        ours = row["source"] != tables.SOURCES[0]
-        rows.append({"ours": ours, "labels": tables.labels(table, row), "cells": cells})
+        kind = "paper" if row["source"] == tables.SOURCES[0] else "ours"
+        if kind == "paper" and row.get("status"):  # its method was not measured here
+            kind = "notrun"
+        rows.append({"kind": kind, "labels": tables.labels(table, row), "cells": cells})
     return {
         "title": table.title,
         "labels": tables.label_heads(table),
@@ -137,37 +181,97 @@ def score(metrics: Mapping, name: str, spec: Mapping) -> str:
     return f"{text} ({low} to {high})"
 
 
-def mouth_chart(person: Person, run: Run) -> Markup:
-    """How open the mouth is in the true and in the rendered test frames."""
-    start, frames = run.rendered["first_frame"], run.rendered["frames"]
+# ---- players
+
+
+def self_player(person: Person) -> dict:
+    """What the player of a person's self-driven runs is told: films of truth, render and error."""
+    return player(person.self_driven(), truth=True)
+
+
+def cross_player(runs: Sequence[Run]) -> dict:
+    """What the player of the runs that one sound drives is told: films of the render alone."""
+    return player(runs, truth=False)
+
+
+def player(runs: Sequence[Run], truth: bool) -> dict:
+    """Content of a player's JSON; player.js reads it."""
+    films = []
+    for run, name in zip(runs, names(runs), strict=True):
+        cell = words.cell(run.metrics)
+        alt = f"{name}: the rendered frame" + (f"; over the whole video {cell}" if cell else "")
+        films.append(
+            {"key": name, "label": name, "src": run.video, "alt": alt, "megabytes": run.megabytes}
+        )
+    first = {run.rendered["first_frame"] for run in runs} if truth else {0}
+    return {
+        "fps": FPS,
+        "frames": min(run.rendered["frames"] for run in runs),
+        "start_frame": min(first),
+        "truth": truth,
+        "runs": films,
+    }
+
+
+def colour_scale() -> str:
+    """The colours of the error map, from no error to FULL_SCALE, as a CSS gradient."""
+    colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, 9))
+    stops = ", ".join(matplotlib.colors.to_hex(colour) for colour in colours)
+    return f"linear-gradient(to right, {stops})"
+
+
+# ---- figures
+
+
+def mouth_figure(person: Person) -> dict:
+    """How open the mouth is in the true and in the rendered test frames, of all runs."""
+    runs = person.self_driven()
+    start, frames = runs[0].rendered["first_frame"], runs[0].rendered["frames"]
+    truth = person.opening[start : start + frames]
     seconds = (start + np.arange(frames)) / FPS
-    lines = [
-        svg.Line("truth", seconds, person.opening[start : start + frames]),
-        svg.Line("render", seconds, run.opening),
+    lines = [charts.Line("truth", seconds, truth, 0)]
+    for number, (run, name) in enumerate(zip(runs, names(runs), strict=True), 1):
+        shown = run.rendered["first_frame"] + np.arange(run.rendered["frames"])
+        lines.append(charts.Line(name, shown / FPS, run.opening, number))
+    said = words.mouth(
+        truth, [(n, r.metrics, r.opening) for n, r in zip(names(runs), runs, strict=True)]
+    )
+    title, x_label = "Mouth opening / distance of the eyes", "s of the clip"
+    drawn = [
+        charts.chart(
+            f"{person.name} mouth {style}", title, x_label, lines, said, width=width, style=style
+        )
+        for style, width in charts.SIZES.items()
     ]
-    title = "Mouth opening / distance of the eyes"
-    return Markup(svg.chart(title, "s of the clip", lines, width=WIDE))
+    legend = [(line.name, charts.line_colour(line.colour)) for line in lines]
+    return {"svg": Markup("\n".join(drawn)), "said": said, "legend": legend}
 
 
-def sync_chart(person: Person) -> Markup | None:
+def sync_figure(person: Person) -> dict | None:
     """How well the sound tells the seen mouth opening, by how much it is delayed."""
     lag = person.sync["picture_after_sound"]
     if lag is None:
         return None
-    ms = np.array(person.sync["lags_ms"])
-    line = svg.Line("agreement", ms, np.array(lag["agreement_by_lag"]))
-    return Markup(svg.chart("Correlation of heard and seen mouth", "sound delayed, ms", [line]))
+    ms, said = np.array(person.sync["lags_ms"]), words.sync(lag)
+    line = charts.Line("agreement", ms, np.array(lag["agreement_by_lag"]))
+    title = "Correlation of heard and seen mouth"
+    svg = charts.chart(f"{person.name} sync", title, "sound delayed, ms", [line], said)
+    return {"svg": Markup(svg), "said": said}
 
 
-def training_charts(run: Run) -> list[Markup]:
+def training_figures(person: Person, run: Run) -> list[dict]:
     """Charts of the curves over the iterations of all training stages, one after the other."""
     x, parts = timeline(run.curves)
-    charts = []
+    key = f"{person.name} {run.metrics['variant']} {run.metrics['secs']}"
+    figures = []
     for column, title in CURVES.items():
         y = np.array([float(row[column] or "nan") for row in run.curves])
         if np.isfinite(y).any():
-            charts.append(Markup(svg.chart(title, "iteration", [svg.Line(title, x, y)], parts)))
-    return charts
+            said = words.training(title, x, y)
+            line = charts.Line(title, x, y)
+            svg = charts.chart(f"{key} {column}", title, "iteration", [line], said, parts)
+            figures.append({"svg": Markup(svg), "said": said})
+    return figures
 
 
 def timeline(curves: Sequence[Mapping]) -> tuple[np.ndarray, list[tuple[float, str]]]:
@@ -184,6 +288,9 @@ def timeline(curves: Sequence[Mapping]) -> tuple[np.ndarray, list[tuple[float, s
 def read_curves(text: str) -> list[dict]:
     """Rows of a curves file by column name; values are text, empty where not logged."""
     return list(csv.DictReader(StringIO(text)))
+
+
+# ---- facts
 
 
 def milliseconds(run: Run) -> str:

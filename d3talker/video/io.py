@@ -243,13 +243,15 @@ def write_video(
     fps: int = FPS,
     audio: str | Path | None = None,
     crf: int = 10,
+    keyframe_every: int | None = None,
 ) -> None:
     """Write frames (H,W,3) uint8 RGB, H and W even, as H.264 MP4, with the wav `audio` as AAC.
 
     `frames` may be a generator. `crf`: x264's constant quality; the field writes videos
-    to be scored with a quantiser of 10 (spec 7.1), and 16 looks lossless. The colour
-    matrix is written into the file (BT.709), so that players agree on the colours. x264's superfast
-    leaves the cores to who makes the frames; the file is larger.
+    to be scored with a quantiser of 10 (spec 7.1), and 16 looks lossless. `keyframe_every`: frames
+    from one key frame to the next at most, so that players find any frame at once; None for x264's
+    250. The colour matrix is written into the file (BT.709), so that players agree on the colours.
+    x264's superfast leaves the cores to who makes the frames; the file is larger.
     """
     frames = iter(frames)
     first = next(frames)
@@ -263,6 +265,8 @@ def write_video(
     options = {"vcodec": "libx264", "pix_fmt": "yuv420p", "crf": crf, "preset": "superfast"}
     options |= {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
     options |= {"movflags": "+faststart", "fflags": "+bitexact"}
+    if keyframe_every is not None:
+        options |= {"g": keyframe_every}
     if audio is not None:
         options |= {"acodec": "aac", "audio_bitrate": "128k"}
     with atomic(path) as part:

@@ -154,14 +154,17 @@ def test_a_timing_that_was_not_possible_has_a_reason(person):
     assert metrics["fps"] is None and "too short" in metrics["missing"]["fps"]
 
 
-def test_compare_puts_truth_left_and_render_right_with_sound(person):
+def test_compare_puts_truth_render_and_error_side_by_side_with_sound(person):
     save_json(person / "render.json", {"first_frame": START, "frames": FRAMES - START})
     files = ["--render", "render.mp4", "--render-json", "render.json", "--video", "video.mp4"]
     files = [part if part.startswith("--") else person / part for part in files]
     done = stage("compare", *files, "--out", person / "compare.mp4")
     assert done.returncode == 0, done.stderr
     frames = read_frames(person / "compare.mp4")
-    assert frames.shape == (FRAMES - START, SIZE, 2 * SIZE, 3)
+    assert frames.shape == (FRAMES - START, SIZE, 3 * SIZE, 3)
     assert abs(frames[0, 16, 32].astype(int) - 150).max() <= 2
     assert abs(frames[0, 16, SIZE + 32].astype(int) - 153).max() <= 2
+    # Around the head both are alike, so the map is black; in it they differ by 3 of 48 levels.
+    outside, inside = frames[0, 4, 2 * SIZE + 4], frames[0, 16, 2 * SIZE + 32]
+    assert outside.max() <= 12 < inside.max() <= 60
     assert probe(person / "compare.mp4").has_audio

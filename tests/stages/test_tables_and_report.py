@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
 pytest.importorskip("pandas")
 pytest.importorskip("yaml")
 
@@ -35,6 +36,7 @@ def results(tmp_path):
     """A results folder with one self-driven run of one person, and one refused video."""
     run = tmp_path / "anna" / "d3talker" / "10s" / "self"
     about = {"identity": "anna", "variant": "d3talker", "secs": 10, "drive": "self"}
+    about["frames"] = 25
     metrics = about | dict.fromkeys(METRICS, 1.5) | dict.fromkeys(NEED_WEIGHTS)
     metrics |= {"preset": "quick", "backends": {}, "versions": {"hardware": "2 CPU cores"}}
     metrics |= {"train_seconds_by_stage": {"adapt": 1.5}}
@@ -45,6 +47,7 @@ def results(tmp_path):
     save_json(run / "render.json", about | timing)
     save_landmarks(run / "landmarks.npz", 25)
     header = "stage,iteration,loss,l1,dssim,psnr,gaussians\n"
+    (run / "compare.mp4").write_bytes(b"0" * 1_500_000)
     (run.parent / "avatar.curves.csv").write_text(header + "adapt,50,0.2,,,28,9000\n")
     clip = {"identity": "anna", "source": "a.mp4", "seconds": 4.0, "size": 64, "fps": 25}
     clip |= {"test": [75, 100], "note": None, "warnings": []}
@@ -78,13 +81,33 @@ def test_report_finds_what_lies_beside_the_metrics(results):
     metrics = results / "anna" / "d3talker" / "10s" / "self" / "metrics.json"
     ingest = [results / "anna" / "ingest.json", results / "bert" / "refused.json"]
     out = results / "report.html"
-    done = stage("report", "--ingest", *ingest, "--metrics", metrics, "--out", out)
+    record = results / "benchmarks" / "anna" / "track.tsv"
+    record.parent.mkdir(parents=True)
+    record.write_text("s\th:m:s\tmax_rss\n77.5\t0:01:17\t345.6\n")
+    weights = results / "base.safetensors"
+    weights.write_bytes(b"")
+    origin = ["--benchmarks", results / "benchmarks", "--weights", weights]
+    origin += ["--changed", '{"seed": 3}', "--meanings", '{"d3talker": "in full"}']
+    origin += ["--remarks", "known to the base"]
+    done = stage("report", "--ingest", *ingest, "--metrics", metrics, *origin, "--out", out)
     assert done.returncode == 0, done.stderr
     page = out.read_text()
-    assert 'src="anna/d3talker/10s/self/compare.mp4"' in page
+    assert '"src": "anna/d3talker/10s/self/compare.mp4"' in page and "1.5 MB" in page
     assert "bert.mp4: has no audio stream" in page
     assert "Training loss" in page
     assert "2 CPU cores" in page
+    # The SHA-256 of nothing.
+    assert "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" in page
+    for text in ("<td>78</td><td>346</td>", "<dt>seed</dt>", "d3talker: in full.", "known to"):
+        assert text in page
+
+
+def test_weights_that_are_not_there_are_named(results):
+    out, refused = results / "report.html", results / "bert" / "refused.json"
+    arguments = ["--ingest", refused, "--metrics", "--weights", results / "gone.safetensors"]
+    done = stage("report", *arguments, "--out", out)
+    assert done.returncode == 2 and "gone.safetensors: cannot be read" in done.stderr
+    assert not out.exists()
 
 
 def test_when_every_video_is_refused_the_report_says_why(results):

@@ -9,6 +9,7 @@ pytest.importorskip("imageio_ffmpeg")
 
 from d3talker.cli import InputError
 from d3talker.video import probe, read_frames, read_wav, write_video, write_wav
+from d3talker.video.io import input_of, run_ffmpeg
 
 AWKWARD_NAMES = ["with space.mp4", 'quote\'s "x";&.mp4', "日本語 ü.mp4", "a:b%03d.mp4", "-dash.mp4"]
 
@@ -35,6 +36,21 @@ def test_frames_survive_the_codec_without_a_colour_shift(tmp_path):
     error = read_frames(tmp_path / "a.mp4").astype(float) - frames
     assert np.abs(error).mean() < 2
     assert np.abs(error.mean((0, 1, 2))).max() < 0.7
+
+
+def key_frames(path):
+    """Numbers of the frames that need no other to be decoded."""
+    only_keys = input_of(path, skip_frame="nokey").output("pipe:", format="framecrc")
+    out, _ = run_ffmpeg(only_keys.global_args("-copyts"), path)
+    rows = [line for line in out.decode().splitlines() if not line.startswith("#")]
+    return [int(row.split(",")[2]) for row in rows]
+
+
+def test_key_frames_come_as_often_as_asked(tmp_path):
+    write_video(tmp_path / "a.mp4", gradient_frames(), keyframe_every=4)
+    assert key_frames(tmp_path / "a.mp4") == [0, 4, 8]
+    write_video(tmp_path / "b.mp4", gradient_frames())
+    assert key_frames(tmp_path / "b.mp4") == [0]
 
 
 def test_part_of_a_video_is_the_same_as_the_whole_cut(tmp_path):

@@ -56,6 +56,8 @@ def test_one_video_and_the_base_make_an_avatar(alone):
         "anna/motion/10s/audio_to_motion.safetensors": "--model earlier/base_motion.safetensors",
         "anna/d3talker/10s/avatar.safetensors": "--general earlier/base_general.safetensors",
         "anna/d3talker/10s/refiner.safetensors": "--c2f earlier/base_c2f.safetensors",
+        "report.html": "--weights earlier/base_c2f.safetensors earlier/base_general.safetensors"
+        " earlier/base_motion.safetensors resources/face_model.npz",
     }
     for path, words in given.items():
         assert words in (alone.root / "results" / path).read_text(), path

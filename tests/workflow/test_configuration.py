@@ -241,3 +241,16 @@ def test_a_gpu_backend_whose_package_is_missing_names_its_key(config):
     here = Path(sys.executable)  # the workflow's environment has no tinycudann
     with pytest.raises(configuration.ConfigProblem, match=r"backends\.encoding: 'tinycudann'.*gpu"):
         configuration.check_backends(config, here, jobs_run_here=False)
+
+
+def test_what_differs_from_the_default_is_told_by_its_key(config):
+    assert configuration.changed(config) == {"preset": "quick"}
+    config |= {"videos": "elsewhere", "threads": 4, "seed": 3}
+    config["train"] = {"adapt": {"iterations": 7, "density": {"start": 5}}}
+    assert configuration.changed(config) == {
+        "preset": "quick",
+        "seed": 3,
+        "train.adapt.iterations": 7,
+        "train.adapt.density.start": 5,
+    }
+    assert configuration.meanings(config)["d3talker"] == "the method in full"

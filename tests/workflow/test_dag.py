@@ -2,7 +2,10 @@
 
 import shutil
 import signal
+import subprocess
+import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,29 @@ def line_of(output: str, stage: str) -> str:
     """The command of the one job of a stage that a dry run prints."""
     (line,) = (line for line in output.splitlines() if f"stages/{stage}.py" in line)
     return line
+
+
+def test_the_report_is_told_where_the_numbers_come_from(finished):
+    _, output = finished.run("--args=-n -p --config seed=3")
+    told = line_of(output, "report")
+    assert '--changed \'{"preset": "quick", "seed": 3}\'' in told
+    assert "--weights resources/face_model.npz --changed" in told
+    assert "--benchmarks results/benchmarks" in told
+    assert '"oracle": "the same avatar moved by the tracked expression' in told
+
+
+def test_snakemakes_own_report_has_tables_videos_and_faces(finished):
+    made = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--report", "own.zip"],
+        cwd=finished.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    with zipfile.ZipFile(finished.root / "own.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"table1.csv", "compare.mp4", "track.png", "report.html"} <= names
 
 
 @pytest.mark.parametrize(

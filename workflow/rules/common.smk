@@ -225,6 +225,20 @@ def pretrained(avatar, part):
     return f"<results>/pretrained/{name}/{part}.safetensors" if name else []
 
 
+def weights():
+    """Files of weights that this run starts from or measures with, of which the page tells the sums."""
+    files = {FACE_MODEL}
+    if base.folder(config):
+        files.add(MOTION_MODEL)
+    for variant in config["variants"]:
+        if base.serves(config, avatar_of(variant)):
+            files.add(pretrained(avatar_of(variant), "general"))
+            if configuration.refined(config, variant):
+                files.add(pretrained(avatar_of(variant), "c2f"))
+    given = [source(path) for path in config["models"].values() if path]
+    return sorted(files) + [file for file in given if file]
+
+
 def refiner_of_variant(wildcards):
     """The refiner of the avatar that a variant renders; nothing for one that stays coarse."""
     if not configuration.refined(config, wildcards.variant):

@@ -114,7 +114,12 @@ rule track:
         video="<results>/{id}/video.mp4",  # for the picture only
     output:
         track="<results>/{id}/track.npz",
-        picture="<results>/{id}/track.png",
+        picture=report(
+            "<results>/{id}/track.png",
+            caption="../report/track.rst",
+            category="Tracked faces",
+            labels={"person": "{id}"},
+        ),
     log:
         "<logs>/{id}/track.log",
     benchmark:

@@ -42,7 +42,13 @@ rule compare:
         render_json="<results>/{id}/{variant}/{secs}s/self/render.json",
         video="<results>/{id}/video.mp4",
     output:
-        "<results>/{id}/{variant}/{secs}s/self/compare.mp4",
+        report(
+            "<results>/{id}/{variant}/{secs}s/self/compare.mp4",
+            caption="../report/compare.rst",
+            category="Videos",
+            subcategory="{id}",
+            labels={"variant": "{variant}", "trained on": "{secs} s"},
+        ),
     log:
         "<logs>/{id}/{variant}/{secs}s/self/compare.log",
     benchmark:
@@ -55,6 +61,6 @@ rule compare:
         stage=stage("compare", "torch"),
         files=options,
     message:
-        "{wildcards.id}: put truth and render side by side ({wildcards.variant})"
+        "{wildcards.id}: put truth, render and error map side by side ({wildcards.variant})"
     shell:
         "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"

@@ -11,7 +11,12 @@ rule tables:
         metrics=all_metrics,
         paper=PAPER_TABLES,
     output:
-        csv="<results>/tables/{table}.csv",
+        csv=report(
+            "<results>/tables/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
         md="<results>/tables/{table}.md",
     log:
         "<logs>/tables/{table}.log",
@@ -37,6 +42,7 @@ rule report:
         refused=expand("<results>/{id}/refused.json", id=CAST.refused),
         metrics=all_metrics,
         paper=PAPER_TABLES,
+        weights=weights(),
         # The page shows these, which lie beside the metrics and the clips.
         beside=[
             *of_runs("render.json"),
@@ -50,7 +56,12 @@ rule report:
             *expand("<results>/{id}/sync.json", id=CAST.targets),
         ],
     output:
-        "<results>/report.html",
+        report(
+            "<results>/report.html",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"page": "everything"},
+        ),
     log:
         "<logs>/report.log",
     benchmark:
@@ -61,8 +72,14 @@ rule report:
         runtime=5,
     params:
         stage=stage("report", "workflow"),
+        benchmarks=f"{config['results']}/benchmarks",
+        changed=json.dumps(configuration.changed(config), sort_keys=True),
+        meanings=json.dumps(configuration.meanings(config), sort_keys=True),
+        remarks=base.remarks(config, CAST.targets),
     message:
         "write the report"
     shell:
         "{params.stage} --ingest {input.ingest:q} {input.refused:q} --metrics {input.metrics:q}"
-        " --paper {input.paper:q} --out {output:q} 2>&1 | tee {log:q}"
+        " --paper {input.paper:q} --benchmarks {params.benchmarks:q} --weights {input.weights:q}"
+        " --changed {params.changed:q} --meanings {params.meanings:q} --remarks {params.remarks:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"

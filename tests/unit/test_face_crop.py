@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-cv2 = pytest.importorskip("cv2")
+pytest.importorskip("cv2")
+
+import cv2
 
 from d3talker.face.model import JAW, LEFT_BROW, RIGHT_BROW, RIGID, FaceModel
 from d3talker.metrics import face_crop
@@ -63,5 +65,5 @@ def test_the_same_face_elsewhere_gives_the_same_crop():
     inner = slice(20, 92)
     difference = crop[inner, inner].astype(int) - again[inner, inner]
     assert crop.shape == (112, 112, 3) and np.abs(difference).mean() < 1.5
-    far = face_crop.crop_face([image], there + [6, 0, 0], wanted)[0]
+    far = face_crop.crop_face([image], there + np.array([6, 0, 0]), wanted)[0]
     assert np.abs(crop[inner, inner].astype(int) - far[inner, inner]).mean() > 5

@@ -41,7 +41,7 @@ def test_a_gap_of_25_frames_is_bridged_by_a_line_and_a_longer_one_is_not():
 
 
 def test_two_faces_are_two_tracks_and_a_jump_begins_another():
-    other = BOX + [260, 0, 260, 0]
+    other = BOX + np.array([260, 0, 260, 0])
     tracks = follow(seen(120, other, BOX))
     assert [t.boxes[0].tolist() for t in tracks] == [other.tolist(), BOX.tolist()]
     assert [t.first for t in follow([*seen(110, BOX), *seen(110, other)])] == [0, 110]
@@ -54,7 +54,10 @@ def test_the_crop_is_a_square_with_room_below_the_face():
     face = next(crops([frame] * 20, Track(0, np.tile(BOX, (20, 1)))))
     assert face.shape == (224, 224, 3)
     # Of the first frame the median filter takes the smallest of seven: the same box.
-    rows, columns = (np.arange(224) + 0.5) * 252 / 224 + 120, (np.arange(224) + 0.5) * 252 / 224 + 44
+    rows, columns = (
+        (np.arange(224) + 0.5) * 252 / 224 + 120,
+        (np.arange(224) + 0.5) * 252 / 224 + 44,
+    )
     assert np.abs(face[:, 100, 0] - (rows - 0.5) / 2).max() < 1.5
     assert np.abs(face[100, :, 1] - (columns - 0.5) / 2).max() < 1.5
 

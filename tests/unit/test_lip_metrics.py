@@ -88,7 +88,7 @@ def test_lip_distance_without_a_common_face_is_undefined():
 
 def test_lmd_is_that_of_the_twenty_mouth_points_of_fan():
     truth = np.random.default_rng(6).uniform(0, 512, (3, 68, 2))
-    render = truth + [40, -9]  # the head elsewhere
+    render = truth + np.array([40, -9])  # the head elsewhere
     render[:, :48] += 100  # the rest of the face does not count
     render[0, 48] += [0, 20]  # one point of 20: it and, by the mean, all others move
     render[1, 60] += 1000  # a frame without a face

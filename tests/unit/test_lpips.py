@@ -61,7 +61,9 @@ def test_the_distance_is_torchmetrics(network, heads, monkeypatch):
 
 def test_the_distance_of_a_hand_computed_case(heads):
     def network(images):
-        return [images.mean() * torch.ones(1, 2, 1, 1) * torch.tensor([1.0, 0.0])[:, None, None]] * 2
+        return [
+            images.mean() * torch.ones(1, 2, 1, 1) * torch.tensor([1.0, 0.0])[:, None, None]
+        ] * 2
 
     def other(images):
         return [torch.tensor([0.0, 5.0])[None, :, None, None]] * 2

@@ -21,8 +21,8 @@ def test_seventeen_intensities_are_read_by_name(tmp_path, spaces):
     write(tmp_path / "a.csv", values[:, ::-1], openface.UNITS[::-1], spaces)
     assert openface.load_intensities(tmp_path / "a.csv") == pytest.approx(values)
     # The 17 of the field (spec 7.7), upper and lower face.
-    listed = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 45".split()
-    assert sorted(openface.UNITS) == listed and len(openface.LOWER) == 9
+    listed = [1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45]
+    assert sorted(map(int, openface.UNITS)) == listed and len(openface.LOWER) == 9
 
 
 def test_the_error_is_a_sum_over_units_of_mean_squares():

@@ -221,7 +221,7 @@ def iter_frames(
 ) -> Iterator[np.ndarray]:
     """Yield frames [start, stop) of a video one by one: (H,W,3) uint8 RGB, read-only.
 
-    fps: frame i is the picture nearest to i/fps s; without it every frame of the file comes once.
+    fps: frame i is the latest picture by i/fps s; without it every frame of the file comes once.
     """
     info = probe(path)
     video = square_pixels(input_of(path)["V:0"], info)

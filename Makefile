@@ -28,6 +28,10 @@ setup:
 # mediapipe asks for packages that its face models never use: see envs/media.txt.
 .envs/media.stamp: PIP_FLAGS := --no-deps
 
+# face-alignment asks for opencv-python, which cannot be beside the headless one.
+.envs/torch.stamp: AFTER := --no-deps -r envs/torch_no_deps.txt
+.envs/torch.stamp: envs/torch_no_deps.txt
+
 # The environment of GPU backends, whose packages are compiled against the torch of envs/torch.txt.
 gpu: .envs/gpu.stamp
 
@@ -42,6 +46,7 @@ gpu: .envs/gpu.stamp
 	@$(PYTHON) -m venv --clear .envs/$*
 	@$(if $(BEFORE),.envs/$*/bin/python -m pip install -qq --no-compile $(BEFORE))
 	@.envs/$*/bin/python -m pip install -qq --no-compile $(PIP_FLAGS) -r $<
+	@$(if $(AFTER),.envs/$*/bin/python -m pip install -qq --no-compile $(AFTER))
 	@touch $@
 	@echo "environment $*: ready"
 

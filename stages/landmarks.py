@@ -23,9 +23,13 @@ def main() -> None:
         default=0.5,
         help="share of frames that may lack a face; 1 accepts a clip without any (all zeros)",
     )
+    parser.add_argument(
+        "--any-rate", action="store_true", help="the video may have another rate than 25 fps"
+    )
     args = parser.parse_args()
     info = io.probe(args.video)
-    frames = cli.progress(io.iter_frames(args.video), round(info.duration * io.FPS), "landmarks")
+    source = io.iter_frames(args.video, fps=io.FPS if args.any_rate else None)
+    frames = cli.progress(source, round(info.duration * io.FPS), "landmarks")
     points, valid = landmarks.track_faces(frames, FaceMesh(), MESH_POINTS)
     missing = int((~valid).sum())
     if missing > args.max_missing * len(valid):

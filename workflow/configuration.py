@@ -15,7 +15,7 @@ from d3talker.backends import BACKENDS, DEFAULT, device
 from d3talker.cli import InputError
 from d3talker.fields import architecture as architectures
 from d3talker.ingest.settings import IngestSettings
-from d3talker.metrics.weights import ALEXNET_SOURCE
+from d3talker.metrics.weights import ALEXNET_SOURCE, SOURCES
 from d3talker.motion.sync import SyncSettings
 from d3talker.train.settings import (
     AdaptSettings,
@@ -158,16 +158,41 @@ def _wrong_settings(config: dict) -> list[str]:
 
 
 def _missing_weights(config: dict) -> list[str]:
-    """Files of weights that a loss needs and that are not there."""
-    path = config["models"]["alexnet"]
-    used = {s for s in PERCEPTUAL for v in config["variants"] if needs_alexnet(config, s, v)}
-    if not used or (path is not None and Path(path).is_file()):
-        return []
-    what = "it is null" if path is None else f"there is no file {path}"
-    return [
-        f"models.alexnet: {what}, but perceptual weights of {', '.join(sorted(used))} are above 0;"
-        f" set them to 0 or give {ALEXNET_SOURCE}"
+    """Files of weights that are not there, or that a loss needs and that are not given."""
+    models = config["models"]
+    problems = [
+        f"models.{key}: there is no file {path}; expected {SOURCES[key]}"
+        for key, path in models.items()
+        if path is not None and not Path(path).is_file()
     ]
+    if config["openface"] is not None and not Path(config["openface"]).is_dir():
+        problems.append(f"openface: there is no folder {config['openface']}")
+    used = {s for s in PERCEPTUAL for v in config["variants"] if needs_alexnet(config, s, v)}
+    if used and models["alexnet"] is None:
+        problems.append(
+            f"models.alexnet: it is null, but perceptual weights of {', '.join(sorted(used))} are"
+            f" above 0; set them to 0 or give {ALEXNET_SOURCE}"
+        )
+    return problems
+
+
+def check_weights(config: dict, python: Path) -> None:
+    """Raise ConfigProblem if a given file of weights is damaged or another one.
+
+    They are read in the environment of `python` now, because most are needed at the very end.
+    """
+    given = {key: path for key, path in config["models"].items() if path is not None}
+    if not given:
+        return
+    if not python.is_file():
+        raise ConfigProblem(f"models: no {python} to read them with; run `make setup`")
+    command = [str(python), "-m", "d3talker.metrics.check_weights"]
+    files = [f"{key}={Path(path).absolute()}" for key, path in given.items()]
+    answer = subprocess.run(
+        command + files, cwd=HERE.parent, capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
 
 
 def needs_alexnet(config: dict, stage: str, variant: str) -> bool:

@@ -189,6 +189,7 @@ def gather(config: dict) -> Cast:
     elif wanted == "all":
         wanted = list(others)
     hearing = [] if from_base else pretrain.get("motion_identities")
+    drivers = [driver_video(sound) for sound in sounds.values()]
     return Cast(
         targets=_without(targets, refused),
         others=_without(others, refused),
@@ -200,10 +201,16 @@ def gather(config: dict) -> Cast:
             path
             for folder, suffixes in folders.items()
             for path in _files(folder)
-            if path.suffix.lower() not in suffixes
+            if path.suffix.lower() not in suffixes and path not in drivers
         ],
         pretrain_folder=pretrain_folder,
     )
+
+
+def driver_video(sound: Path) -> Path | None:
+    """The video beside a driving sound that has the same name: whoever speaks it; None without."""
+    others = [path for path in _files(sound.parent) if path.stem == sound.stem]
+    return next((path for path in others if path.suffix.lower() in VIDEO_SUFFIXES), None)
 
 
 def require_target(config: dict) -> None:

@@ -7,29 +7,49 @@ corners, (T,) per clip. Frames without a face are NaN and are left out of every 
 import numpy as np
 
 from d3talker.face.model import LIPS_INNER, LIPS_OUTER
+from d3talker.metrics.bootstrap import LIMITS, MIN_FRAMES, block_picks
 from d3talker.metrics.scores import Undefined
 
 LIPS = np.concatenate([LIPS_OUTER, LIPS_INNER])  # 40 points
 SAMPLES_PER_FRAME = 640  # 16 kHz at 25 fps
 SILENCE = 1e-3  # root mean square below which sound counts as silence: -60 dB of full scale
-MIN_FRAMES = 25  # 1 s; a correlation of less means nothing
 CONSTANT = 1e-6  # a signal that varies less than this does not move
 LAGS = 15  # frames searched on each side, as SyncNet does
-BLOCK = 15  # frames, 0.6 s: longer than the memory of mouth movement (a syllable is about 0.2 s)
-RESAMPLES = 1000
+FAN_MOUTH = np.arange(48, 68)  # the mouth among the 68 points
 
 
-def lip_distance(render: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> float:
-    """Mean distance of the 40 lip points, px, after each set's own mean is taken off.
+def lip_distances(render: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Distance of the 40 lip points of each frame, (T,) px: `shape_distances` of the face mesh.
 
-    render, truth: (T,478,3) px; valid: (T,) bool, face found in both. The field's LMD (spec 7.5)
-    on other landmarks: not comparable with its numbers.
+    render, truth: (T,478,3) px; valid: (T,) bool, face found in both. The field's LMD on other
+    landmarks: not comparable with its numbers.
     """
-    if not valid.any():
+    return shape_distances(render[:, LIPS, :2], truth[:, LIPS, :2], valid)
+
+
+def fan_distances(render: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """LMD of each frame (spec 7.5), (T,) px of the frame, of the 68 points of FAN.
+
+    render, truth: (T,68,2) px; valid: (T,) bool, face found in both.
+    """
+    return shape_distances(render[:, FAN_MOUTH], truth[:, FAN_MOUTH], valid)
+
+
+def shape_distances(render: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Mean distance of the points after each set's own mean is taken off: (T,P,2) -> (T,).
+
+    Neither size nor turn is taken off. NaN where not `valid`.
+    """
+    centred = [points - points.mean(axis=1, keepdims=True) for points in (render, truth)]
+    distances = np.linalg.norm(centred[0] - centred[1], axis=2).mean(axis=1)
+    return np.where(valid, distances, np.nan)
+
+
+def mean_distance(distances: np.ndarray) -> float:
+    """Mean over the frames with a face in both videos."""
+    if np.isnan(distances).all():
         raise Undefined("no frame with a face in both videos")
-    lips = [points[valid][:, LIPS, :2] for points in (render, truth)]
-    centred = [points - points.mean(axis=1, keepdims=True) for points in lips]
-    return float(np.linalg.norm(centred[0] - centred[1], axis=2).mean())
+    return float(np.nanmean(distances))
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
@@ -53,14 +73,12 @@ def known_pairs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def correlation_interval(a: np.ndarray, b: np.ndarray, seed: int = 0) -> list[float]:
     """95 % interval [low, high] of `pearson(a, b)` by a circular block bootstrap over time."""
     a, b = known_pairs(a, b)
-    frames = len(a)
-    starts = np.random.default_rng(seed).integers(frames, size=(RESAMPLES, -(-frames // BLOCK)))
-    picks = (starts[..., None] + np.arange(BLOCK)).reshape(RESAMPLES, -1)[:, :frames] % frames
+    picks = block_picks(len(a), seed)
     x, y = (values[picks] - values[picks].mean(axis=1, keepdims=True) for values in (a, b))
     power = (x**2).sum(axis=1) * (y**2).sum(axis=1)
     moving = power > CONSTANT**4
     correlations = (x * y).sum(axis=1)[moving] / np.sqrt(power[moving])
-    return np.percentile(correlations, [2.5, 97.5]).tolist()
+    return np.percentile(correlations, LIMITS).tolist()
 
 
 def best_lag(signal: np.ndarray, reference: np.ndarray) -> int:

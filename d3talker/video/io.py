@@ -216,10 +216,17 @@ def pipe_frames(node, width: int, height: int, path: str | Path) -> Iterator[np.
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
-def iter_frames(path: str | Path, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-    """Yield frames [start, stop) of a video one by one: (H,W,3) uint8 RGB, read-only."""
+def iter_frames(
+    path: str | Path, start: int = 0, stop: int | None = None, fps: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield frames [start, stop) of a video one by one: (H,W,3) uint8 RGB, read-only.
+
+    fps: frame i is the latest picture by i/fps s; without it every frame of the file comes once.
+    """
     info = probe(path)
     video = square_pixels(input_of(path)["V:0"], info)
+    if fps is not None:
+        video = video.filter("setpts", "PTS-STARTPTS").filter("fps", fps)
     if start or stop is not None:
         limit = {} if stop is None else {"end_frame": stop}
         video = video.filter("trim", start_frame=start, **limit)

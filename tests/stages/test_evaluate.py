@@ -12,13 +12,15 @@ pytest.importorskip("skimage")
 pytest.importorskip("ffmpeg")
 pytest.importorskip("cv2")
 
-from d3talker.artifacts import load_json, save_arrays, save_images, save_json
+from d3talker.artifacts import load_arrays, load_json, save_arrays, save_images, save_json
 from d3talker.face.model import LIPS_INNER, LIPS_OUTER
 from d3talker.face.parsing import FACE
+from d3talker.metrics import openface
 from d3talker.metrics.lips import SAMPLES_PER_FRAME
 from d3talker.video import probe, read_frames, write_video, write_wav
 
-STAGES = Path(__file__).resolve().parents[2] / "stages"
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ROOT / "stages"
 SIZE, FRAMES, START = 64, 120, 60
 LATE = 3  # frames by which the rendered mouth lags
 
@@ -39,6 +41,7 @@ def frames_with(opening, shade):
 
 def save_landmarks(path, opening):
     points = np.zeros((len(opening), 478, 3), np.float32)
+    points[:, :, :2] = np.random.default_rng(3).uniform(10, 54, (478, 2))
     points[:, [*LIPS_OUTER, *LIPS_INNER], :2] = 32, 40
     points[:, LIPS_OUTER[:10], 0] += 8
     points[:, LIPS_INNER[:10], 1] += 60 * opening[:, None]
@@ -64,12 +67,12 @@ def person(tmp_path_factory):
     labels = np.zeros((SIZE, SIZE), np.uint8)
     labels[8:56, 12:52] = FACE
     save_images(folder / "parsing.zip", [labels] * FRAMES)
-    save_json(folder / "ingest.json", {"test": [START, FRAMES]})
+    save_json(folder / "ingest.json", {"test": [START, FRAMES], "frames": FRAMES})
     return folder
 
 
-def evaluate(folder, drive="self", variant="d3talker", **rendered):
-    """Run the stage; rendered: changes of render.json."""
+def evaluate(folder, drive="self", variant="d3talker", more=(), **rendered):
+    """Run the stage; more: other options; rendered: changes of render.json."""
     about = {"identity": "anna", "variant": "d3talker", "secs": 10, "drive": drive}
     about |= {"preset": "quick", "first_frame": START, "frames": FRAMES - START}
     about |= {
@@ -86,15 +89,20 @@ def evaluate(folder, drive="self", variant="d3talker", **rendered):
     names |= {"ingest": "ingest.json", "audio": "audio.wav", "out": "metrics.json"}
     arguments = [part for name, file in names.items() for part in (f"--{name}", folder / file)]
     arguments += ["--drive", drive, "--identity", "anna", "--variant", variant]
+    arguments += ["--face-model", ROOT / "resources" / "face_model.npz", *more]
     return stage("evaluate", *arguments, "--secs", 10, "--preset", "quick")
 
 
 KEYS = {
-    *("identity", "variant", "secs", "drive", "frames", "psnr", "psnr_head", "psnr_mouth", "ssim"),
-    *("lpips", "lmd", "lip_distance", "sync_c", "sync_d", "mouth_corr", "mouth_corr_ci"),
+    *("identity", "variant", "secs", "drive", "frames", "psnr", "psnr_ci", "psnr_head"),
+    *("psnr_mouth", "psnr_mouth_ci", "ssim", "ssim_ci", "ssim_face", "flicker", "lpips", "lmd"),
+    *("lip_distance", "lip_distance_ci", "aue_lower", "aue_upper", "sync_c", "sync_d"),
+    *("sync_offset", "mouth_corr", "mouth_corr_ci", "mouth_driver_corr", "mouth_driver_corr_ci"),
     *("mouth_energy_corr", "av_offset_frames", "av_offset_against", "fps", "fps_coarse"),
     *("train_seconds", "train_seconds_by_stage", "preset", "backends", "versions", "missing"),
 }
+NOT_GIVEN = {"lpips", "lmd", "sync_c", "sync_d", "sync_offset", "aue_lower", "aue_upper"}
+NOT_GIVEN |= {"mouth_driver_corr", "mouth_driver_corr_ci"}
 
 
 def test_a_self_driven_render_is_measured_against_the_test_frames(person):
@@ -107,10 +115,12 @@ def test_a_self_driven_render_is_measured_against_the_test_frames(person):
     assert metrics["ssim"] > 0.9
     assert metrics["lip_distance"] > 0
     assert metrics["av_offset_frames"] == LATE
-    low, high = metrics["mouth_corr_ci"]
-    assert low < metrics["mouth_corr"] < high
+    assert 0 < metrics["ssim_face"] < 1 and metrics["flicker"] > 0
+    for name in ("mouth_corr", "psnr", "psnr_mouth", "ssim", "lip_distance"):
+        low, high = metrics[f"{name}_ci"]
+        assert low < metrics[name] < high, name
     assert metrics["fps"] == 8.5
-    assert set(metrics["missing"]) == {"lpips", "lmd", "sync_c", "sync_d"}
+    assert set(metrics["missing"]) == NOT_GIVEN
     assert all(metrics[name] is None for name in metrics["missing"])
 
 
@@ -134,6 +144,52 @@ def test_another_voice_is_measured_against_its_loudness_only(person):
         assert metrics[name] is None and "no true frames" in metrics["missing"][name]
     assert -1 <= metrics["mouth_energy_corr"] <= 1
     assert metrics["av_offset_against"] == "speech loudness"
+    assert "lies beside" in metrics["missing"]["mouth_driver_corr"]
+
+
+def test_another_voice_is_measured_against_the_mouth_of_who_speaks_it(person, tmp_path):
+    opening = load_arrays(person / "render.npz")[0]["mouth_openness"]
+    save_landmarks(tmp_path / "driver.npz", np.roll(np.pad(opening, (0, 60), "wrap"), -LATE))
+    more = ["--driver-landmarks", tmp_path / "driver.npz"]
+    done = evaluate(person, drive="speech", more=more)
+    assert done.returncode == 0, done.stderr
+    metrics = load_json(person / "metrics.json")
+    assert set(metrics) == KEYS
+    assert metrics["mouth_driver_corr"] < 0.9
+    assert metrics["av_offset_frames"] == LATE
+    assert metrics["av_offset_against"] == "driving speaker"
+    save_landmarks(tmp_path / "driver.npz", opening)  # half as long as the sound
+    assert evaluate(person, drive="speech", more=more).returncode == 0
+    missing = load_json(person / "metrics.json")["missing"]
+    assert "60 frames, but its sound 120" in missing["mouth_driver_corr"]
+
+
+def test_scores_of_others_are_taken_over(person, tmp_path):
+    points = np.random.default_rng(4).uniform(0, SIZE, (FRAMES - START, 68, 2))
+    truth = points.copy()
+    truth[:, 48:, 0] += np.resize([4, -4], 20)  # every mouth point 4 px off, their mean is not
+    seen = np.ones(FRAMES - START, bool)
+    save_arrays(tmp_path / "r.npz", {"first_frame": 0}, points=points, valid=seen)
+    save_arrays(tmp_path / "t.npz", {"first_frame": START}, points=truth, valid=seen)
+    save_json(tmp_path / "s.json", {"sync_c": 3.5, "sync_d": 9.5, "offset": -1, "tracks": 1})
+    units = [f"AU{unit}_r" for unit in openface.UNITS]
+    for name, level, rows in (("r", 1.0, FRAMES - START), ("t", 3.0, FRAMES)):
+        lines = [", ".join(units)] + [", ".join([f"{level}"] * 17)] * rows
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    more = ["--fan-render", tmp_path / "r.npz", "--fan-truth", tmp_path / "t.npz"]
+    more += ["--syncnet", tmp_path / "s.json"]
+    more += ["--openface-render", tmp_path / "r.csv", "--openface-truth", tmp_path / "t.csv"]
+    done = evaluate(person, more=more)
+    assert done.returncode == 0, done.stderr
+    metrics = load_json(person / "metrics.json")
+    assert set(metrics) == KEYS
+    assert metrics["lmd"] == pytest.approx(4)
+    assert (metrics["sync_c"], metrics["sync_d"], metrics["sync_offset"]) == (3.5, 9.5, -1)
+    assert (metrics["aue_lower"], metrics["aue_upper"]) == (4 * 9, 4 * 8)
+    assert set(metrics["missing"]) == {"lpips", "mouth_driver_corr", "mouth_driver_corr_ci"}
+    save_json(tmp_path / "s.json", {"missing": "no face", "tracks": 0})
+    assert evaluate(person, more=more).returncode == 0
+    assert load_json(person / "metrics.json")["missing"]["sync_d"] == "no face"
 
 
 def test_training_frames_are_never_measured(person):

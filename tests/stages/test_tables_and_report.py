@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "config" / "paper_tables.yaml"
 METRICS = ("psnr", "psnr_head", "psnr_mouth", "ssim", "lip_distance", "mouth_corr", "fps_coarse")
 METRICS += ("mouth_energy_corr", "av_offset_frames", "train_seconds", "fps")
-NEED_WEIGHTS = ("lpips", "lmd", "sync_c", "sync_d")
+METRICS += ("ssim_face", "flicker")
+NEED_WEIGHTS = ("lpips", "lmd", "sync_c", "sync_d", "sync_offset", "aue_lower", "aue_upper")
+NEED_WEIGHTS += ("mouth_driver_corr",)
 
 
 def stage(name, *arguments):

@@ -1,12 +1,14 @@
-"""Image metrics agree with scikit-image and respect masks and boxes."""
+"""Image metrics agree with scikit-image and respect masks, boxes and the order of frames."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("skimage")
+pytest.importorskip("cv2")
 
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from d3talker.face.model import RIGID
 from d3talker.metrics import image
 from d3talker.metrics.lips import LIPS
 from d3talker.metrics.scores import Scores, Undefined
@@ -22,8 +24,15 @@ def pair():
     return np.clip(truth + noise, 0, 255).astype(np.uint8), truth
 
 
+def compare(renders, truths, heads, points, valid):
+    """compare_frames with a face crop that shows the whole of these small frames."""
+    wanted = points[0, RIGID, :2]
+    return image.compare_frames(renders, truths, heads, points, valid, wanted)
+
+
 def landmarks(corner=(20, 30), side=10):
     points = np.zeros((1, 478, 3), np.float32)
+    points[0, RIGID, :2] = np.random.default_rng(9).uniform(0, SIZE, (len(RIGID), 2))
     points[0, LIPS, :2] = corner
     points[0, LIPS[::2], :2] += side
     return points
@@ -34,10 +43,40 @@ def test_psnr_is_scikit_images(pair):
     assert image.psnr(image.squared_error(*pair)) == pytest.approx(expected, abs=1e-4)
 
 
-def test_ssim_is_the_original_one_with_a_window_of_11_pixels(pair):
+@pytest.mark.parametrize("change", ["noise", "blur", "shift", "dark", "other"])
+def test_ssim_is_scikit_images_with_a_window_of_11_pixels(pair, change):
+    noisy, _ = pair
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    truth = np.stack([rows * 4, columns * 4, (rows - 30) ** 2 // 8], axis=2).astype(np.uint8)
+    render = {
+        "noise": (truth * 0.8 + noisy * 0.2).astype(np.uint8),
+        "blur": truth // 2 + np.roll(truth, 2, axis=1) // 2,
+        "shift": np.roll(truth, 5, axis=0),
+        "dark": truth // 3,
+        "other": noisy,
+    }[change]
     window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    expected = structural_similarity(*pair, channel_axis=2, data_range=255, **window)
-    assert image.ssim(*pair) == pytest.approx(expected, abs=1e-5)
+    grey = render.astype(np.float64), truth.astype(np.float64)
+    expected = structural_similarity(*grey, channel_axis=2, data_range=255, **window)
+    assert image.ssim(render, truth) == pytest.approx(expected, abs=1e-9)
+    assert image.ssim(truth, truth) == 1
+
+
+def test_a_change_that_the_truth_lacks_is_flicker_and_so_is_a_missing_one(pair):
+    _, truth = pair
+    truth = truth // 2
+    head = np.zeros((SIZE, SIZE), bool)
+    head[10:20, 10:30] = True
+    brighter = truth + np.uint8(6)
+    assert image.change_error(truth, truth, truth, truth, head) == 0
+    assert image.change_error(brighter, truth, truth, truth, head) == 6
+    assert image.change_error(truth, truth, brighter, truth, head) == 6
+    assert image.change_error(brighter, truth, brighter, truth, head) == 0
+    assert image.change_error(truth, brighter, brighter, truth, head) == 12
+    elsewhere = truth.copy()
+    elsewhere[40:] += 9
+    assert image.change_error(elsewhere, truth, truth, truth, head) == 0
+    assert np.isnan(image.change_error(truth, truth, truth, truth, head & False))
 
 
 def test_the_mouth_box_holds_the_lips_and_a_margin():
@@ -52,7 +91,7 @@ def test_an_error_outside_the_head_leaves_the_heads_psnr_alone(pair):
     head[0, :32] = True
     render = truth.copy()
     render[40:] = 255 - render[40:]
-    scores = image.compare_frames([render], [truth], head, landmarks((5, 5), 8), np.ones(1, bool))
+    scores = compare([render], [truth], head, landmarks((5, 5), 8), np.ones(1, bool))
     assert np.isinf(scores["psnr_head"][0])
     assert np.isinf(scores["psnr_mouth"][0])
     assert scores["psnr"][0] < 15
@@ -66,14 +105,14 @@ def test_frames_without_a_face_do_not_count_for_the_mouth(pair):
     render, truth = pair
     head = np.ones((2, SIZE, SIZE), bool)
     points = np.repeat(landmarks(), 2, axis=0)
-    scores = image.compare_frames([render] * 2, [truth] * 2, head, points, np.array([True, False]))
+    scores = compare([render] * 2, [truth] * 2, head, points, np.array([True, False]))
     assert np.isnan(scores["psnr_mouth"][1])
     assert image.mean_score(scores["psnr_mouth"]) == scores["psnr_mouth"][0]
 
 
 def test_the_truth_against_itself_has_no_psnr_but_a_reason(pair):
     head = np.ones((1, SIZE, SIZE), bool)
-    per_frame = image.compare_frames(pair[1:], pair[1:], head, landmarks(), np.ones(1, bool))
+    per_frame = compare(pair[1:], pair[1:], head, landmarks(), np.ones(1, bool))
     scores = Scores()
     for name, values in per_frame.items():
         scores.measure(name, lambda values=values: image.mean_score(values))

@@ -61,12 +61,16 @@ def test_unrelated_mouths_have_an_interval_around_zero(opening):
     assert low < 0 < high
 
 
+def lip_distance(render, truth, valid):
+    return lips.mean_distance(lips.lip_distances(render, truth, valid))
+
+
 def test_lip_distance_ignores_where_the_mouth_is():
     rng = np.random.default_rng(5)
     truth = rng.uniform(0, 512, (4, 478, 3))
     valid = np.ones(4, bool)
     moved = truth + np.array([7, -3, 2])
-    assert lips.lip_distance(moved, truth, valid) == pytest.approx(0, abs=1e-9)
+    assert lip_distance(moved, truth, valid) == pytest.approx(0, abs=1e-9)
 
 
 def test_lip_distance_is_in_pixels():
@@ -74,12 +78,24 @@ def test_lip_distance_is_in_pixels():
     wide = truth.copy()
     wide[0, lips.LIPS[::2], 0] = 3
     wide[0, lips.LIPS[1::2], 0] = -3
-    assert lips.lip_distance(wide, truth, np.ones(1, bool)) == pytest.approx(3)
+    assert lip_distance(wide, truth, np.ones(1, bool)) == pytest.approx(3)
 
 
 def test_lip_distance_without_a_common_face_is_undefined():
     with pytest.raises(Undefined, match="face"):
-        lips.lip_distance(np.zeros((2, 478, 3)), np.zeros((2, 478, 3)), np.zeros(2, bool))
+        lip_distance(np.zeros((2, 478, 3)), np.zeros((2, 478, 3)), np.zeros(2, bool))
+
+
+def test_lmd_is_that_of_the_twenty_mouth_points_of_fan():
+    truth = np.random.default_rng(6).uniform(0, 512, (3, 68, 2))
+    render = truth + np.array([40, -9])  # the head elsewhere
+    render[:, :48] += 100  # the rest of the face does not count
+    render[0, 48] += [0, 20]  # one point of 20: it and, by the mean, all others move
+    render[1, 60] += 1000  # a frame without a face
+    distances = lips.fan_distances(render, truth, np.array([True, False, True]))
+    assert distances[0] == pytest.approx((19 + 19 * 1) / 20)  # 20 - 20/20, and 20/20 for the others
+    assert np.isnan(distances[1]) and distances[2] == pytest.approx(0, abs=1e-9)
+    assert lips.mean_distance(distances) == pytest.approx(distances[0] / 2)
 
 
 def test_speech_energy_is_one_loudness_per_frame():

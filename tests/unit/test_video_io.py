@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("imageio_ffmpeg")
 
 from d3talker.cli import InputError
-from d3talker.video import probe, read_frames, read_wav, write_video, write_wav
+from d3talker.video import iter_frames, probe, read_frames, read_wav, write_video, write_wav
 from d3talker.video.io import input_of, run_ffmpeg
 
 AWKWARD_NAMES = ["with space.mp4", 'quote\'s "x";&.mp4', "日本語 ü.mp4", "a:b%03d.mp4", "-dash.mp4"]
@@ -58,6 +58,18 @@ def test_part_of_a_video_is_the_same_as_the_whole_cut(tmp_path):
     whole = read_frames(tmp_path / "a.mp4")
     assert np.array_equal(read_frames(tmp_path / "a.mp4", 3, 7), whole[3:7])
     assert np.array_equal(read_frames(tmp_path / "a.mp4", 8), whole[8:])
+
+
+@pytest.mark.parametrize("rate", [50, 10])
+def test_another_rate_shows_the_picture_of_the_time(tmp_path, rate):
+    shades = np.arange(20) * 10
+    frames = np.repeat(shades.astype(np.uint8), 64 * 64 * 3).reshape(-1, 64, 64, 3)
+    write_video(tmp_path / "v.mp4", frames, fps=rate)
+    seen = [frame.mean() for frame in iter_frames(tmp_path / "v.mp4", fps=25)]
+    assert len(seen) == 20 * 25 // rate
+    places = np.floor(np.arange(20) * 25 / rate + 0.5)  # of the pictures among 25 a second
+    latest = shades[np.searchsorted(places, np.arange(len(seen)), side="right") - 1]
+    assert np.abs(np.array(seen) - latest).max() < 3
 
 
 @pytest.mark.parametrize("name", AWKWARD_NAMES)

@@ -199,6 +199,36 @@ def test_a_perceptual_loss_without_its_weights_is_found_before_anything_runs(con
     assert not configuration.needs_alexnet(config, "adapt", "d3talker")
 
 
+@pytest.mark.parametrize("key", ["fan", "s3fd", "syncnet"])
+def test_a_file_of_weights_that_is_not_there_is_named_with_its_source(config, tmp_path, key):
+    config["models"][key] = str(tmp_path / "w.pth")
+    with pytest.raises(
+        configuration.ConfigProblem, match=rf"models\.{key}: .*w\.pth; expected .*https"
+    ):
+        configuration.check(config)
+    (tmp_path / "w.pth").touch()
+    configuration.check(config)
+
+
+def test_weights_are_read_before_anything_runs(config, tmp_path):
+    python = configuration.HERE.parent / ".envs" / "torch" / "bin" / "python"
+    configuration.check_weights(config, tmp_path / "no-python")  # none are given
+    (tmp_path / "a.safetensors").write_bytes(b"cut off")
+    config["models"]["alexnet"] = str(tmp_path / "a.safetensors")
+    with pytest.raises(
+        configuration.ConfigProblem, match=r"models\.alexnet: .*alexnet-owt-7be5be79"
+    ):
+        configuration.check_weights(config, python)
+    with pytest.raises(configuration.ConfigProblem, match=r"make setup"):
+        configuration.check_weights(config, tmp_path / "no-python")
+
+
+def test_the_folder_of_openface_must_be_there(config, tmp_path):
+    configuration.check(config | {"openface": str(tmp_path)})
+    with pytest.raises(configuration.ConfigProblem, match=r"openface: there is no folder .*none"):
+        configuration.check(config | {"openface": str(tmp_path / "none")})
+
+
 def test_a_missing_geometry_prior_is_named(config, tmp_path):
     configuration.check_geometry(config, ["anna"])
     config["geometry"] = str(tmp_path)

@@ -117,6 +117,17 @@ def test_files_that_are_no_videos_by_name_are_left_alone_and_told(tmp_path):
     assert [path.name for path in found.left_alone] == ["notes.txt", "x.zip"]
 
 
+def test_a_video_beside_a_sound_of_its_name_shows_who_speaks(tmp_path):
+    (tmp_path / "audio").mkdir()
+    for name in ("talk.wav", "talk.mp4", "song.flac", "other.mov"):
+        (tmp_path / "audio" / name).touch()
+    found = cast(tmp_path, "anna.mp4", audios=str(tmp_path / "audio"))
+    assert list(found.audios) == ["song", "talk"]
+    assert people.driver_video(found.audios["talk"]) == tmp_path / "audio" / "talk.mp4"
+    assert people.driver_video(found.audios["song"]) is None
+    assert [path.name for path in found.left_alone] == ["other.mov"]
+
+
 def test_a_person_is_asked_for_by_the_name_of_a_video(tmp_path):
     config = {"person": {"the panel": 2, "anna": "left"}, "ingest": {"max_seconds": 60}}
     cast(tmp_path, "the panel.mp4", "anna.mp4", "pretrain/carl.mp4", **config)

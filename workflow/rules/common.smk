@@ -14,13 +14,16 @@ sys.path.insert(0, workflow.basedir)
 
 from workflow import base, configuration, people, refusals
 
-GPU_PYTHON = Path(workflow.basedir, ".envs", "gpu", "bin", "python")
+ENVS = Path(workflow.basedir, ".envs")
+GPU_PYTHON = ENVS / "gpu" / "bin" / "python"
+TORCH_PYTHON = ENVS / "torch" / "bin" / "python"
 
 try:
     configuration.check(config)
     base.check(config)
     if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
         configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
+        configuration.check_weights(config, TORCH_PYTHON)
     CAST = people.gather(config)
     configuration.check_geometry(config, CAST.targets)
 except (configuration.ConfigProblem, people.NameProblem) as problem:
@@ -180,6 +183,40 @@ def alexnet(stage):
         return source(config["models"]["alexnet"]) if needed else []
 
     return path
+
+
+def weights(key):
+    """The file of `models.<key>`; nothing if it is not given."""
+    path = config["models"][key]
+    return source(path) if path else []
+
+
+def if_given(path, *models):
+    """`path`, if all these weights are given."""
+    return path if all(config["models"][key] for key in models) else []
+
+
+def fan_truth(wildcards):
+    """FAN's points of the true test frames, for a self-driven render."""
+    return if_given("<results>/{id}/fan.npz", "fan", "s3fd") if wildcards.drive == "self" else []
+
+
+def openface_file(name):
+    """Input function for a CSV of OpenFace; nothing if there is no such file."""
+
+    def path(wildcards):
+        if config["openface"] is None or wildcards.drive != "self":
+            return []
+        file = Path(config["openface"], name.format(**wildcards))
+        return source(file) if file.is_file() else []
+
+    return path
+
+
+def driver_landmarks(wildcards):
+    """The face of who speaks a foreign audio; nothing without a video beside it."""
+    speaker = wildcards.drive in CAST.audios and people.driver_video(CAST.audios[wildcards.drive])
+    return "<results>/audio/{drive}.landmarks.npz" if speaker else []
 
 
 def geometry_prior(wildcards):

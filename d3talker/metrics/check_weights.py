@@ -1,0 +1,45 @@
+"""Are the files of weights what they are said to be? `python -m d3talker.metrics.check_weights`.
+
+Arguments are key=file, with keys of `models` in the configuration. One line on the standard output
+for each problem, and then exit status 1.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from d3talker.artifacts import ArtifactError
+
+
+def loader(key: str) -> Callable[[str], object]:
+    """What reads the weights of `models.<key>`, and refuses others."""
+    if key == "alexnet":
+        from d3talker.metrics.alexnet import load_alexnet as load
+    elif key == "syncnet":
+        from d3talker.metrics.syncnet import load_syncnet as load
+    elif key == "fan":
+        from d3talker.metrics.detectors import load_fan as load
+    elif key == "s3fd":
+        from d3talker.metrics.detectors import load_s3fd as load
+    else:
+        raise KeyError(f"no models.{key}")
+    return load
+
+
+def problems(files: dict[str, str]) -> list[str]:
+    """What is wrong with the files of weights, by key."""
+    found = []
+    for key, path in files.items():
+        try:
+            loader(key)(path)
+        except ArtifactError as error:
+            found.append(f"models.{key}: {error}")
+        except ImportError as error:
+            found.append(f"models.{key}: {Path(path).name} needs {error.name}: run `make setup`")
+    return found
+
+
+if __name__ == "__main__":
+    answer = problems(dict(argument.split("=", 1) for argument in sys.argv[1:]))
+    print("\n".join(answer))
+    sys.exit(bool(answer))

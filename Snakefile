@@ -24,13 +24,16 @@ localrules:
     prepare,
     pretrain,
     table1,
+    table2,
+    table3,
+    table4,
 
 
 rule all:
     default_target: True
     input:
         "<results>/report.html",
-        expand("<results>/tables/{table}.md", table=tables()),
+        expand("<results>/tables/{table}.md", table=plan.filled(config)),
 
 
 rule ingest_all:
@@ -48,9 +51,24 @@ rule prepare:
 rule pretrain:
     input:
         MOTION_MODEL,
-        sorted({path for avatar in avatars() if (path := pretrained(avatar, "general"))}),
+        pretrained_by_run(),
 
 
 rule table1:
     input:
         "<results>/tables/table1.md",
+
+
+rule table2:
+    input:
+        "<results>/tables/table2.md",
+
+
+rule table3:
+    input:
+        "<results>/tables/table3.md",
+
+
+rule table4:
+    input:
+        "<results>/tables/table4.md",

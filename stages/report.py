@@ -6,6 +6,7 @@ the check picture and sync.json of a clip lie beside its ingest.json.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--metrics", required=True, nargs="*", help="metrics.json of every run")
     parser.add_argument("--paper", required=True, help="config/paper_tables.yaml")
+    parser.add_argument("--about", default="{}", help="JSON for report.tables: why a row lacks")
     parser.add_argument("--out", required=True, help="the page (.html)")
     return parser.parse_args()
 
@@ -89,6 +91,7 @@ def main() -> None:
         time = datetime.fromtimestamp(newest, UTC)
         provenance["last measurement"] = f"{time:%Y-%m-%d %H:%M} UTC"
     config = yaml.safe_load(Path(args.paper).read_text(encoding="utf-8"))
+    config["about"] = json.loads(args.about)
     with artifacts.atomic(args.out) as part:
         part.write_text(page.render(people, refused, config, provenance), encoding="utf-8")
 

@@ -8,11 +8,12 @@ localrules:
 
 rule tables:
     input:
-        metrics=all_metrics,
+        metrics=metrics_of_table,
         paper=PAPER_TABLES,
     output:
         csv="<results>/tables/{table}.csv",
         md="<results>/tables/{table}.md",
+        tex="<results>/tables/{table}.tex",
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -23,11 +24,14 @@ rule tables:
         runtime=5,
     params:
         stage=stage("tables", "workflow"),
+        about=lambda wildcards: about(wildcards.table),
+        results=config["results"],
     message:
         "{wildcards.table}: beside the paper's numbers"
     shell:
         "{params.stage} --table {wildcards.table} --metrics {input.metrics:q}"
-        " --paper {input.paper:q} --out-csv {output.csv:q} --out-md {output.md:q}"
+        " --paper {input.paper:q} --about {params.about:q} --results {params.results:q}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} --out-tex {output.tex:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -35,6 +39,7 @@ rule report:
     input:
         ingest=expand("<results>/{id}/ingest.json", id=CAST.targets),
         refused=expand("<results>/{id}/refused.json", id=CAST.refused),
+        failed=[failures.record_file(config["results"], name) for name in CAST.failed],
         metrics=all_metrics,
         paper=PAPER_TABLES,
         # The page shows these, which lie beside the metrics and the clips.
@@ -61,8 +66,9 @@ rule report:
         runtime=5,
     params:
         stage=stage("report", "workflow"),
+        about=about(*plan.filled(config)),
     message:
         "write the report"
     shell:
-        "{params.stage} --ingest {input.ingest:q} {input.refused:q} --metrics {input.metrics:q}"
-        " --paper {input.paper:q} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.stage} --ingest {input.ingest:q} {input.refused:q} {input.failed:q}"
+        " --metrics {input.metrics:q} --paper {input.paper:q} --about {params.about:q} --out {output:q} 2>&1 | tee {log:q}"

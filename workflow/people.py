@@ -16,28 +16,27 @@ VIDEO_SUFFIXES = {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4
 AUDIO_SUFFIXES = {".aac", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"}
 # fmt: on
 
-# Names that the workflow uses itself under results/ or for a drive.
-RESERVED = {
+# Names that the workflow uses itself, for a drive and under results/.
+DRIVES = {"self", "tracked"}
+RESERVED = DRIVES | {
     "audio",
     "benchmarks",
     "export",
     "logs",
     "pretrained",
-    "self",
     "speech",
     "tables",
-    "tracked",
 }
 
 
-def find(folder: str | Path, suffixes: set[str]) -> dict[str, Path]:
+def find(folder: str | Path, suffixes: set[str], reserved: set[str] = RESERVED) -> dict[str, Path]:
     """Files of `folder` with one of `suffixes`, by safe name, in the order of names."""
     found: dict[str, Path] = {}
     for path in _files(folder):
         if path.suffix.lower() not in suffixes:
             continue
         name = safe_name(path.stem)
-        if name in RESERVED:
+        if name in reserved:
             raise NameProblem(
                 f"{path}: the workflow uses the name '{name}' itself; rename the file"
             )
@@ -148,7 +147,7 @@ def gather(config: dict) -> Cast:
         folder = _folder(pretrain_folder, "videos of people to pre-train on (pretrain.videos)")
         others, folders[pretrain_folder] = find(folder, VIDEO_SUFFIXES), VIDEO_SUFFIXES
     if config["audios"]:
-        sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES)
+        sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES, DRIVES)
         folders[config["audios"]] = AUDIO_SUFFIXES
     if not others:
         require_target(config)

@@ -112,7 +112,11 @@ def beside_the_papers(
 ) -> pd.DataFrame:
     """The paper's rows, each followed by ours of that method, means first; then our other rows."""
     rows, placed = [], set()
-    measured = [*means.to_dict("records"), *single.to_dict("records")]
+    same = ["method", "program", "preset", *spec["keys"]]
+    measured = []
+    for mean in means.to_dict("records"):
+        of_mean = (single[same] == pd.Series(mean)[same]).all(axis=1)
+        measured += [mean, *single[of_mean].to_dict("records")]
     for place, published in enumerate(spec["paper"]):
         own = [row for row in measured if place in places(row, spec)]
         run = any(place in rivals(row, spec) for row in measured)

@@ -138,7 +138,6 @@ def gather(config: dict) -> Cast:
     folder is missing, there is no video at all, a name cannot be used, or identities.tsv is wrong.
     """
     videos, pretrain = config["videos"], config["pretrain"]
-    preferred = config["presets"][config["preset"]]["pretrain_people"]
     targets = find(_folder(videos, "videos"), VIDEO_SUFFIXES)
     folders = {videos: VIDEO_SUFFIXES}
     pretrain_folder = pretrain.get("videos") or f"{videos}/pretrain"
@@ -160,15 +159,12 @@ def gather(config: dict) -> Cast:
         others = {}  # nobody learns from them
 
     everybody = targets | others
-    records = {
-        name: refusal(config["results"], name, video, ingest_options(config, name))
-        for name, video in everybody.items()
-    }
-    refused = {name: record for name, record in records.items() if record}
+    refused = _refusals(config, everybody)
     failed = _failures(config, everybody, sounds, programs)
     out = refused | failed
     wanted = pretrain.get("identities")
     if wanted is None:
+        preferred = config["presets"][config["preset"]]["pretrain_people"]
         wanted = preferred_first(choose(list(others), None, set(out)), preferred)
     elif wanted == "all":
         wanted = list(others)
@@ -181,22 +177,39 @@ def gather(config: dict) -> Cast:
         field_teachers=choose(list(others), wanted, set(out)),
         motion_teachers=choose(list(others), hearing, set(out)),
         seconds={n: row.seconds for n, row in identities.load(config).items() if row.seconds},
-        external={
-            variant: {
-                n: video for n, video in videos.items() if not out.keys() & {n, f"{n}/{variant}"}
-            }
-            for variant, videos in programs.items()
-        },
+        external=_usable(programs, out),
         refused=refused,
         failed=failed,
-        left_alone=[
-            path
-            for folder, suffixes in folders.items()
-            for path in _files(folder)
-            if path.suffix.lower() not in suffixes and path != identities.file(config)
-        ],
+        left_alone=_left_alone(folders, identities.file(config)),
         pretrain_folder=pretrain_folder,
     )
+
+
+def _refusals(config: dict, videos: dict[str, Path]) -> dict[str, dict]:
+    """Refusals that hold for `videos`."""
+    records = {
+        name: refusal(config["results"], name, video, ingest_options(config, name))
+        for name, video in videos.items()
+    }
+    return {name: record for name, record in records.items() if record}
+
+
+def _usable(programs: dict, out: dict) -> dict[str, dict[str, Path]]:
+    """Results of other programs without those of people, or <person>/<variant>, who are `out`."""
+    return {
+        variant: {n: video for n, video in videos.items() if not {n, f"{n}/{variant}"} & set(out)}
+        for variant, videos in programs.items()
+    }
+
+
+def _left_alone(folders: dict[str, set[str]], known: Path | None) -> list[Path]:
+    """Files without one of the endings of their folder, but for the table of people `known`."""
+    return [
+        path
+        for folder, suffixes in folders.items()
+        for path in _files(folder)
+        if path.suffix.lower() not in suffixes and path != known
+    ]
 
 
 def _failures(config: dict, people: dict, sounds: dict, programs: dict) -> dict[str, dict]:

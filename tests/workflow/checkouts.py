@@ -64,7 +64,7 @@ class Checkout:
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run workflow/run.py to its end: exit status and everything it printed."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=1200)
         return process.returncode, output
 
     def exists(self, path: str) -> bool:

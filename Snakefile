@@ -28,6 +28,9 @@ localrules:
     prepare,
     pretrain,
     table1,
+    table2,
+    table3,
+    table4,
     export,
     export_datasets,
 
@@ -36,7 +39,7 @@ rule all:
     default_target: True
     input:
         "<results>/report.html",
-        expand("<results>/tables/{table}.md", table=tables()),
+        expand("<results>/tables/{table}.md", table=plan.filled(config)),
 
 
 rule ingest_all:
@@ -54,12 +57,27 @@ rule prepare:
 rule pretrain:
     input:
         MOTION_MODEL,
-        sorted({path for avatar in avatars() if (path := pretrained(avatar, "general"))}),
+        pretrained_by_run(),
 
 
 rule table1:
     input:
         "<results>/tables/table1.md",
+
+
+rule table2:
+    input:
+        "<results>/tables/table2.md",
+
+
+rule table3:
+    input:
+        "<results>/tables/table3.md",
+
+
+rule table4:
+    input:
+        "<results>/tables/table4.md",
 
 
 rule export_datasets:

@@ -250,7 +250,8 @@ def measure_speed(scores: Scores, rendered: dict) -> None:
     for name in ("fps", "fps_coarse", "train_seconds"):
         scores.values[name] = rendered[name]
         if rendered[name] is None:
-            scores.lack([name], "not measured: the video is too short for a timing")
+            unknown = "not measured: the video is too short for a timing"
+            scores.lack([name], rendered.get("missing", {}).get(name, unknown))
 
 
 def main() -> None:

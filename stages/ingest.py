@@ -36,6 +36,9 @@ def arguments() -> argparse.Namespace:
         f"the left, or {AUTO}, who speaks or is the largest (default)",
     )
     parser.add_argument("--settings", help="JSON overrides of IngestSettings")
+    parser.add_argument(
+        "--test-frames", type=int, help="length of the test part; default: 300, or a last quarter"
+    )
     parser.add_argument("--out-video", required=True, help="H.264 MP4 without sound")
     parser.add_argument("--out-audio", required=True, help="wav, 16 kHz mono")
     parser.add_argument("--out-json", required=True, help="what was found and decided")
@@ -94,7 +97,9 @@ def write(args, info: io.VideoInfo, seen, chosen: select.Selection, options) -> 
     warnings += quality.warnings_about(picture, heard, info, options)
     for warning in warnings:
         print(f"warning: {cli.one_line(args.video)}: {warning}", file=sys.stderr)
-    facts = describe.describe(args.identity, args.video, info, crop, span.length, args.size)
+    facts = describe.describe(
+        args.identity, args.video, info, crop, span.length, args.size, args.test_frames
+    )
     facts |= describe.selected(chosen, seen)
     measured = asdict(picture) | asdict(heard)
     rounded = {key: value if value is None else round(value, 3) for key, value in measured.items()}

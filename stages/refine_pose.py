@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import artifacts, cli, settings
-from d3talker.split import test_range
+from d3talker.split import test_part
 from d3talker.train.checkpoint import avatar_from_tensors
 from d3talker.train.files import add_backend_arguments, add_scene_arguments, scene_files
 from d3talker.train.frozen_pose import refine_poses
@@ -36,7 +36,7 @@ def main() -> None:
     avatar.use_backends(args.rasterizer, args.encoding)
     track, _ = artifacts.load_arrays(args.track)
     ingest = artifacts.load_json(args.ingest)
-    scene = load_scene(scene_files(args), *test_range(ingest["frames"]))
+    scene = load_scene(scene_files(args), *test_part(ingest))
 
     corrections = np.zeros((len(track["R"]), 6), np.float32)
     corrections[:] = trained.mean(axis=0)

@@ -22,7 +22,7 @@ from d3talker import __version__, artifacts, cli
 from d3talker.avatar import Avatar, Drive
 from d3talker.fields import architecture
 from d3talker.render import FIELDS, Clock, ping_pong, render_frames
-from d3talker.split import FPS, test_range
+from d3talker.split import FPS, test_part
 from d3talker.train.checkpoint import avatar_from_tensors, load_refiner
 from d3talker.train.files import add_backend_arguments, add_scene_arguments, scene_files
 from d3talker.train.pose import corrected
@@ -95,7 +95,7 @@ def main() -> None:
     if args.refiner:
         refiner, meta = load_refiner(args.refiner)
         refiner = refiner.to(avatar.device).eval()
-    start, stop = test_range(artifacts.load_json(args.ingest)["frames"])
+    start, stop = test_part(artifacts.load_json(args.ingest))
     scene = load_scene(scene_files(args), start, stop, whole=True)
     # Where adapt moved the head on the whole, the test poses follow.
     scene.rotations, scene.translations = corrected(

@@ -44,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--remarks", nargs="*", default=[], help="what a reader of the scores has to know"
     )
+    parser.add_argument("--about", default="{}", help="JSON for report.tables: why a row lacks")
     parser.add_argument("--out", required=True, help="the page (.html)")
     return parser.parse_args()
 
@@ -136,6 +137,7 @@ def main() -> None:
         else:
             people.append(read_person(Path(path), runs, args))
     config = yaml.safe_load(Path(args.paper).read_text(encoding="utf-8"))
+    config["about"] = json.loads(args.about)
     origin = read_origin(args)
     with artifacts.atomic(args.out) as part:
         part.write_text(page.render(people, refused, config, origin), encoding="utf-8")

@@ -24,7 +24,7 @@ from d3talker.motion.network import ROW_MS
 from d3talker.motion.sync import REACH_MS, SyncSettings, measure_lag, verdict
 from d3talker.motion.training import openings_by_lag
 from d3talker.speech.logmel import RATE, read_wav
-from d3talker.split import test_range
+from d3talker.split import test_part
 from d3talker.video.io import write_wav
 
 log = logging.getLogger("d3talker")
@@ -50,7 +50,7 @@ def main() -> None:
             "(base_motion.safetensors)"
         )
     ingest = load_json(args.ingest)
-    identity, frames = ingest["identity"], test_range(ingest["frames"])[0]
+    identity, frames = ingest["identity"], test_part(ingest)[0]
     reach = REACH_MS // ROW_MS
     lags = range(-reach, reach + 1)
     lags_ms = [ROW_MS * rows for rows in lags]

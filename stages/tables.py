@@ -1,6 +1,8 @@
-"""Make one table of the paper: our measured runs beside the published rows, as CSV and Markdown."""
+"""Make one table of the paper: measured runs beside the published rows, as CSV, Markdown, LaTeX."""
 
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import yaml
 
 from d3talker import artifacts, cli
-from d3talker.report import tables
+from d3talker.report import formats, tables
 
 
 def main() -> None:
@@ -19,16 +21,29 @@ def main() -> None:
         "--metrics", required=True, nargs="*", help="metrics.json of all runs; it takes its own"
     )
     parser.add_argument("--paper", required=True, help="config/paper_tables.yaml")
+    parser.add_argument("--about", default="{}", help="JSON: what the runs do not tell (plan.py)")
+    parser.add_argument("--results", default=".", help="folder that paths in the CSV start from")
     parser.add_argument("--out-csv", required=True, help="plain numbers; empty: not measured")
     parser.add_argument("--out-md", required=True, help="formatted, with reasons as footnotes")
+    parser.add_argument("--out-tex", required=True, help="the same for LaTeX, with booktabs")
     args = parser.parse_args()
     config = yaml.safe_load(Path(args.paper).read_text(encoding="utf-8"))
-    runs = [artifacts.load_json(path) for path in args.metrics]
-    table = tables.build(args.table, config, runs)
+    config["about"] = json.loads(args.about)
+    table = tables.build(args.table, config, [read_run(p, args.results) for p in args.metrics])
     with artifacts.atomic(args.out_csv) as part:
         table.rows.to_csv(part, index=False)
     with artifacts.atomic(args.out_md) as part:
-        part.write_text(tables.markdown(table), encoding="utf-8")
+        part.write_text(formats.markdown(table), encoding="utf-8")
+    with artifacts.atomic(args.out_tex) as part:
+        part.write_text(formats.latex(table, args.table), encoding="utf-8")
+
+
+def read_run(path: str, results: str) -> dict:
+    """Content of a metrics.json, with where it and its video lie, seen from the results folder."""
+    place = Path(os.path.relpath(path, results))
+    files = {"metrics_file": place.as_posix()}
+    files["render_file"] = place.with_name("render.mp4").as_posix()
+    return artifacts.load_json(path) | files
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main() -> None:
 
     model, pretraining = load_model(args.model)
     ingest = load_json(args.ingest)
-    frames = train_range(ingest["frames"], args.secs)[1]
+    frames = train_range(ingest, args.secs)[1]
     clip = load_clip(ingest["identity"], args.audio, args.track, model.gap.numpy(), frames)
     tuned, measured = tune_motion(model, clip, options, args.seed)
     log.info("%s: %s", clip.name, measured)

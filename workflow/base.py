@@ -37,7 +37,7 @@ def pretrained_otherwise(config: dict) -> list[str]:
     """Variants among the chosen ones whose avatars are pre-trained, but not as the base was."""
     return [
         name
-        for name in config["variants"]
+        for name in configuration.variants(config)
         if configuration.pretraining(config, name) is not None and not serves(config, name)
     ]
 
@@ -73,12 +73,29 @@ def require_people(config: dict, cast) -> None:
     """Raise a problem if the run has to learn from people (of people.Cast) and there are none."""
     if folder(config) is None:
         cast.require(cast.motion_teachers)
-    elif (names := pretrained_otherwise(config)) and not cast.field_teachers:
+    elif names := [name for name in unteachable(config, cast) if name in config["variants"]]:
         raise ConfigProblem(
             f"variants: {', '.join(names)} cannot start from the base, and there is nobody to learn"
             f" from: put videos of other people into {cast.pretrain_folder}, or name a folder of"
             " them as pretrain.videos in the configuration"
         )
+
+
+def unteachable(config: dict, cast) -> list[str]:
+    """Variants that cannot start from the base and have nobody (of people.Cast) to learn from."""
+    if folder(config) is None or cast.field_teachers:
+        return []
+    return pretrained_otherwise(config)
+
+
+def origin(config: dict, cast, variant: str) -> str:
+    """What the fields of a variant's avatar start from, in words."""
+    if configuration.pretraining(config, variant) is None:
+        return "nothing: its fields start from scratch"
+    if serves(config, variant):
+        people = load_meta(file(config, "general"))["people"]
+        return f"the base in {config['pretrain']['base']} ({len(people)} people)"
+    return f"this run's pre-training on {', '.join(cast.field_teachers)}"
 
 
 def remarks(config: dict, targets: list[str]) -> list[str]:

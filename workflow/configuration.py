@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -38,6 +39,7 @@ STAGE_SETTINGS = {
 }
 PERCEPTUAL = ("pretrain_c2f", "adapt", "finetune_c2f")  # stages with a loss on AlexNet's features
 DEFAULT_CONFIG = HERE.parent / "config" / "config.yaml"
+PAPER_TABLES = HERE.parent / "config" / "paper_tables.yaml"
 
 
 class ConfigProblem(ValueError):
@@ -58,6 +60,29 @@ def check(config: dict) -> None:
         problems += _wrong_choices(config) or _wrong_settings(config) or _missing_weights(config)
     if problems:
         raise ConfigProblem("the configuration is wrong:\n" + "\n".join(f"  {p}" for p in problems))
+
+
+@functools.cache
+def tables() -> dict[str, dict]:
+    """The paper's tables, by name."""
+    return yaml.safe_load(PAPER_TABLES.read_text(encoding="utf-8"))["tables"]
+
+
+def table_variants(table: str) -> list[str]:
+    """The variants of a table made in full: those that stand for its rows, and a few more."""
+    rows = [row["variant"] for row in tables()[table]["paper"] if "variant" in row]
+    return list(dict.fromkeys([*rows, *tables()[table].get("also", [])]))
+
+
+def asked_tables(config: Mapping) -> list[str]:
+    """The tables that are made in full."""
+    return [name for name in tables() if name in config.get("tables", [])]
+
+
+def variants(config: Mapping) -> list[str]:
+    """The chosen variants and those of the tables that are made in full."""
+    of_tables = [name for table in asked_tables(config) for name in table_variants(table)]
+    return list(dict.fromkeys([*config["variants"], *of_tables]))
 
 
 def backends(config: dict) -> dict[str, str]:
@@ -107,7 +132,10 @@ def _wrong_choices(config: dict) -> list[str]:
         known = ", ".join(config["presets"])
         problems.append(f"preset: there is no preset '{config['preset']}'; known: {known}")
     known_variants = config["variant_definitions"]
-    for name in config["variants"]:
+    for name in config["tables"]:
+        if name not in tables():
+            problems.append(f"tables: there is no table '{name}'; known: {', '.join(tables())}")
+    for name in variants(config):
         if name not in known_variants:
             known = ", ".join(known_variants)
             problems.append(f"variants: there is no variant '{name}'; known: {known}")
@@ -149,7 +177,7 @@ def _wrong_settings(config: dict) -> list[str]:
         except InputError as error:
             problems.append(f"{key}: {error}")
     for stage, accepted in STAGE_SETTINGS.items():
-        for variant in config["variants"]:
+        for variant in variants(config):
             try:
                 stage_settings.parse(accepted, settings(config, stage, variant))
             except InputError as error:
@@ -167,7 +195,7 @@ def _missing_weights(config: dict) -> list[str]:
     ]
     if config["openface"] is not None and not Path(config["openface"]).is_dir():
         problems.append(f"openface: there is no folder {config['openface']}")
-    used = {s for s in PERCEPTUAL for v in config["variants"] if needs_alexnet(config, s, v)}
+    used = {s for s in PERCEPTUAL for v in variants(config) if needs_alexnet(config, s, v)}
     if used and models["alexnet"] is None:
         problems.append(
             f"models.alexnet: it is null, but perceptual weights of {', '.join(sorted(used))} are"
@@ -331,7 +359,7 @@ def _differences(config: Mapping, default: Mapping, above: str = "") -> dict[str
 def meanings(config: dict) -> dict[str, str]:
     """What each of the chosen variants is."""
     definitions = config["variant_definitions"]
-    return {name: definitions[name]["meaning"] for name in config["variants"]}
+    return {name: definitions[name]["meaning"] for name in variants(config)}
 
 
 def load(files: list[str | Path], overrides: Mapping) -> dict:

@@ -1,15 +1,13 @@
 """Which videos and audios there are, what they are called, and which videos were refused."""
 
 import dataclasses
-import hashlib
 import json
-import re
 import shlex
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from workflow import base
+from workflow import base, external, failures, identities
+from workflow.names import NameProblem, safe_name
 from workflow.refusals import refusal
 
 # fmt: off
@@ -18,51 +16,27 @@ VIDEO_SUFFIXES = {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4
 AUDIO_SUFFIXES = {".aac", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"}
 # fmt: on
 
-# Names that the workflow uses itself under results/ or for a drive.
-RESERVED = {
+# Names that the workflow uses itself, for a drive and under results/.
+DRIVES = {"self", "tracked"}
+RESERVED = DRIVES | {
     "audio",
     "benchmarks",
     "export",
     "logs",
     "pretrained",
-    "self",
     "speech",
     "tables",
-    "tracked",
 }
 
-LONGEST_NAME = 64  # characters; file systems allow 255 bytes and paths are built from names
 
-
-class NameProblem(ValueError):
-    """Two files would get the same name, or a file's name cannot be used."""
-
-
-def safe_name(stem: str) -> str:
-    """A name for `stem` made of ASCII letters, digits, '_' and '-', the same on every machine.
-
-    Accents are dropped. Where letters of another script are lost or the name is very long, a short
-    hash of the stem keeps different names different.
-    """
-    text = unicodedata.normalize("NFKD", stem)
-    plain = text.encode("ascii", "ignore").decode()
-    lost = any(c.isalnum() for c in text if not c.isascii() and not unicodedata.combining(c))
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
-    if name and not lost and len(name) <= LONGEST_NAME:
-        return name
-    normal = unicodedata.normalize("NFC", stem).encode(errors="surrogateescape")
-    digest = hashlib.sha256(normal).hexdigest()[:8]
-    return f"{name[: LONGEST_NAME - 9].strip('_-') or 'person'}_{digest}"
-
-
-def find(folder: str | Path, suffixes: set[str]) -> dict[str, Path]:
+def find(folder: str | Path, suffixes: set[str], reserved: set[str] = RESERVED) -> dict[str, Path]:
     """Files of `folder` with one of `suffixes`, by safe name, in the order of names."""
     found: dict[str, Path] = {}
     for path in _files(folder):
         if path.suffix.lower() not in suffixes:
             continue
         name = safe_name(path.stem)
-        if name in RESERVED:
+        if name in reserved:
             raise NameProblem(
                 f"{path}: the workflow uses the name '{name}' itself; rename the file"
             )
@@ -116,20 +90,26 @@ def preferred_first(found: list[str], preferred: list[str]) -> list[str]:
 def ingest_options(config: dict, name: str) -> str:
     """Options of the stage ingest that `config` gives for the video called `name`."""
     wanted = {safe_name(key): value for key, value in config["person"].items()}
-    settings = json.dumps(config["ingest"], sort_keys=True)
-    return shlex.join(["--person", str(wanted.get(name, "auto")), "--settings", settings])
+    row = identities.load(config).get(name)
+    person = (row and row.person) or wanted.get(name, "auto")
+    words = ["--person", str(person), "--settings", json.dumps(config["ingest"], sort_keys=True)]
+    return shlex.join([*words, *(["--test-frames", str(row.split)] if row and row.split else [])])
 
 
 @dataclasses.dataclass(frozen=True)
 class Cast:
     """Everybody who takes part in a run, by name."""
 
-    targets: dict[str, Path]  # videos of which avatars are made
+    wanted: list[str]  # of whose videos avatars are to be made
+    targets: dict[str, Path]  # those of them that can be used
     others: dict[str, Path]  # videos of the folder of people to pre-train on
     audios: dict[str, Path]
     field_teachers: list[str]  # of `others`: the fields and the refiner are pre-trained on them
     motion_teachers: list[str]  # of `others`: the audio-to-motion network learns from them
+    seconds: dict[str, int]  # training lengths of single targets
+    external: dict[str, dict[str, Path]]  # results of other programs, by variant and target
     refused: dict[str, dict]  # refusals of `targets` and `others`, which hold none of these
+    failed: dict[str, dict]  # failures of earlier jobs, by name, or name/variant; left out as well
     left_alone: list[Path]  # files whose names do not say that they are videos or sounds
     pretrain_folder: str
 
@@ -155,10 +135,9 @@ def gather(config: dict) -> Cast:
     """Look into the folders that `config` names and choose who takes part.
 
     With a base only those teach from whom a chosen variant has to learn. Raises NameProblem when a
-    folder is missing, there is no video at all, or a name cannot be used.
+    folder is missing, there is no video at all, a name cannot be used, or identities.tsv is wrong.
     """
     videos, pretrain = config["videos"], config["pretrain"]
-    preferred = config["presets"][config["preset"]]["pretrain_people"]
     targets = find(_folder(videos, "videos"), VIDEO_SUFFIXES)
     folders = {videos: VIDEO_SUFFIXES}
     pretrain_folder = pretrain.get("videos") or f"{videos}/pretrain"
@@ -167,42 +146,42 @@ def gather(config: dict) -> Cast:
         folder = _folder(pretrain_folder, "videos of people to pre-train on (pretrain.videos)")
         others, folders[pretrain_folder] = find(folder, VIDEO_SUFFIXES), VIDEO_SUFFIXES
     if config["audios"]:
-        sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES)
+        sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES, DRIVES)
         folders[config["audios"]] = AUDIO_SUFFIXES
     if not others:
         require_target(config)
     require_distinct(targets, others, sounds)
     _require_known(config["person"], [*targets, *others])
+    identities.require_known(config, targets, others)
+    programs = external.find(config, targets)
     from_base = base.folder(config) is not None
     if from_base and not base.pretrained_otherwise(config):
         others = {}  # nobody learns from them
 
     everybody = targets | others
-    records = {
-        name: refusal(config["results"], name, video, ingest_options(config, name))
-        for name, video in everybody.items()
-    }
-    refused = {name: record for name, record in records.items() if record}
+    refused = _refusals(config, everybody)
+    failed = _failures(config, everybody, sounds, programs)
+    out = refused | failed
     wanted = pretrain.get("identities")
     if wanted is None:
-        wanted = preferred_first(choose(list(others), None, set(refused)), preferred)
+        preferred = config["presets"][config["preset"]]["pretrain_people"]
+        wanted = preferred_first(choose(list(others), None, set(out)), preferred)
     elif wanted == "all":
         wanted = list(others)
     hearing = [] if from_base else pretrain.get("motion_identities")
     drivers = [driver_video(sound) for sound in sounds.values()]
     return Cast(
-        targets=_without(targets, refused),
-        others=_without(others, refused),
-        audios=sounds,
-        field_teachers=choose(list(others), wanted, set(refused)),
-        motion_teachers=choose(list(others), hearing, set(refused)),
+        wanted=list(targets),
+        targets=_without(targets, out),
+        others=_without(others, out),
+        audios=_without(sounds, out),
+        field_teachers=choose(list(others), wanted, set(out)),
+        motion_teachers=choose(list(others), hearing, set(out)),
+        seconds={n: row.seconds for n, row in identities.load(config).items() if row.seconds},
+        external=_usable(programs, out),
         refused=refused,
-        left_alone=[
-            path
-            for folder, suffixes in folders.items()
-            for path in _files(folder)
-            if path.suffix.lower() not in suffixes and path not in drivers
-        ],
+        failed=failed,
+        left_alone=_left_alone(folders, [identities.file(config), *drivers]),
         pretrain_folder=pretrain_folder,
     )
 
@@ -211,6 +190,41 @@ def driver_video(sound: Path) -> Path | None:
     """The video beside a driving sound that has the same name: whoever speaks it; None without."""
     others = [path for path in _files(sound.parent) if path.stem == sound.stem]
     return next((path for path in others if path.suffix.lower() in VIDEO_SUFFIXES), None)
+
+
+def _refusals(config: dict, videos: dict[str, Path]) -> dict[str, dict]:
+    """Refusals that hold for `videos`."""
+    records = {
+        name: refusal(config["results"], name, video, ingest_options(config, name))
+        for name, video in videos.items()
+    }
+    return {name: record for name, record in records.items() if record}
+
+
+def _usable(programs: dict, out: dict) -> dict[str, dict[str, Path]]:
+    """Results of other programs without those of people, or <person>/<variant>, who are `out`."""
+    return {
+        variant: {n: video for n, video in videos.items() if not {n, f"{n}/{variant}"} & set(out)}
+        for variant, videos in programs.items()
+    }
+
+
+def _left_alone(folders: dict[str, set[str]], known: list[Path | None]) -> list[Path]:
+    """Files without one of the endings of their folder, but for those that are `known`."""
+    return [
+        path
+        for folder, suffixes in folders.items()
+        for path in _files(folder)
+        if path.suffix.lower() not in suffixes and path not in known
+    ]
+
+
+def _failures(config: dict, people: dict, sounds: dict, programs: dict) -> dict[str, dict]:
+    """Records of failed jobs of people, of sounds, and of people's results of other programs."""
+    names = [*people, *sounds]
+    names += [f"{name}/{variant}" for variant, videos in programs.items() for name in videos]
+    records = {name: failures.load(config["results"], name) for name in names}
+    return {name: record for name, record in records.items() if record}
 
 
 def require_target(config: dict) -> None:

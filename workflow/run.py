@@ -19,12 +19,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import cli
-from workflow import base, configuration, people
+from workflow import base, configuration, failures, people, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Environment variable by which the processes of a run are recognised: the path of its lock.
 MARK = "D3TALKER_RUN"
+# Where Snakemake finds the plugin that notes failed jobs.
+PLUGINS = ROOT / "workflow" / "plugins"
 # Targets for which nobody need be learned from, and those that need nobody to make an avatar of.
 PREPARING = ("ingest_all", "prepare")
 WITHOUT_AVATAR = (*PREPARING, "pretrain", "base")
@@ -35,11 +37,17 @@ def main() -> int:
     os.chdir(ROOT)
     try:
         config = configuration.load(args.configfile, overrides(args))
+        if tables := [name for name in args.target.split() if name in configuration.tables()]:
+            # So that jobs which run elsewhere know it too.
+            config["tables"] = list(dict.fromkeys([*config["tables"], *tables]))
+            args.config.append(f"tables={json.dumps(config['tables'])}")
         configuration.check(config)
         base.check(config)
+        plan.check(config)
         results = Path(config["results"])
         with only_run(results):
             forget_crashes(results)
+            failures.forget(results)
             return run(args, config)
     except (configuration.ConfigProblem, people.NameProblem, Busy) as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -51,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--videos", help="folder of videos; its subfolder pretrain/ teaches")
     parser.add_argument("--audios", help="folder of sounds that drive every avatar as well")
     parser.add_argument("--preset", help="quick or paper")
-    parser.add_argument("--target", default="all", help="what to make (default: all)")
+    parser.add_argument("--target", default="all", help="what to make, one or more (default: all)")
     parser.add_argument("--jobs", default=str(os.cpu_count()), help="CPU cores to use")
     parser.add_argument("--configfile", type=Path, nargs="*", default=[], help="over the default")
     parser.add_argument("--args", default="", help="more arguments for snakemake")
@@ -134,63 +142,119 @@ def forget_crashes(results: Path) -> None:
 
 
 def run(args: argparse.Namespace, config: dict) -> int:
-    """Both phases and the closing words; the exit status."""
-    results = Path(config["results"])
+    """Everything and the closing words; the exit status."""
     cast = people.gather(config)
-    if args.target not in PREPARING:
+    targets = set(args.target.split())
+    if targets - set(PREPARING):
         base.require_people(config, cast)
-    if args.target not in WITHOUT_AVATAR:
+    if targets - set(WITHOUT_AVATAR):
         people.require_target(config)
-    if args.target == "base" and base.folder(config):
+    if "base" in targets and base.folder(config):
         raise configuration.ConfigProblem("target base: needs pretrain.base: null; see `make base`")
     for path in cast.left_alone:
         print(f"left alone: {cli.one_line(path)}: no video or sound by its name")
+    status = make(args, config)
+    while status > 0 and (names := note_failures(config)):
+        print(f"going on without {', '.join(names)}", flush=True)
+        status = make(args, config)
+    cast = people.gather(config)
+    if status < 0:
+        return 128 - status
+    if status:
+        print(f"error: not everything could be made; logs are in {config['results']}/logs/")
+        if not cast.failed:
+            return status
+    show_results(config, cast, targets)
+    return status or (1 if cast.refused or cast.failed else 0)
+
+
+def make(args: argparse.Namespace, config: dict) -> int:
+    """Both phases: find out which videos can be used, then make the target of those."""
+    results, cast = Path(config["results"]), people.gather(config)
     known = set(cast.refused)
+    failed_jobs(results).unlink(missing_ok=True)
     if any(not (results / name / "ingest.json").exists() for name in cast.everybody):
-        status = snakemake(args, "ingest_all")
-        cast = people.gather(config)
-        if status and set(cast.refused) == known:
+        status = snakemake(args, results, ["ingest_all"])
+        if status and (status < 0 or set(people.gather(config).refused) == known):
             return status
-    if args.target != "ingest_all":
-        status = snakemake(args, args.target)
-        if status:
-            print(f"error: not everything could be made; logs are in {results}/logs/")
-            return status
-    show_results(config, cast)
-    return 1 if cast.refused else 0
+    targets = [target for target in args.target.split() if target != "ingest_all"]
+    return snakemake(args, results, targets) if targets else 0
 
 
-def snakemake(args: argparse.Namespace, target: str) -> int:
-    """Run Snakemake on `target`; its exit status. A signal to us ends it and its jobs too."""
+def failed_jobs(results: Path) -> Path:
+    """Where the jobs are noted that fail in a run of Snakemake."""
+    return results / ".failed_jobs"
+
+
+def note_failures(config: dict) -> list[str]:
+    """Write down who can be left out because a job of theirs failed; their names."""
+    cast, results = people.gather(config), Path(config["results"])
+    names = [*cast.everybody, *cast.audios]
+    return failures.note(failed_jobs(results), results, names, list(cast.external))
+
+
+def snakemake(args: argparse.Namespace, results: Path, targets: list[str]) -> int:
+    """Run Snakemake on `targets`; its exit status, below 0 if the user stopped it.
+
+    A signal to us ends it and its jobs too.
+    """
     command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/default"]
     if args.configfile:
         command += ["--configfile", *map(str, args.configfile)]
     if entries := config_entries(args):
         command += ["--config", *entries]
-    command += ["--cores", args.jobs, "--nolock", *args.snakemake, "--", target]
-    process = subprocess.Popen(command)
+    command += ["--logger", "failures"]
+    command += ["--cores", args.jobs, "--nolock", *args.snakemake, "--", *targets]
+    path = os.pathsep.join([str(PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {"PYTHONPATH": path, failures.JOBS: str(failed_jobs(results).resolve())}
+    process = subprocess.Popen(command, env=os.environ | environment)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return process.wait()
     except KeyboardInterrupt:
-        return process.wait()  # Snakemake got it as well and stops its jobs
+        process.wait()  # Snakemake got it as well and stops its jobs
+        return -signal.SIGINT
     finally:
         if process.poll() is None:
             process.terminate()
             end_leftovers(os.environ[MARK])
 
 
-def show_results(config: dict, cast: people.Cast) -> None:
-    """Print where everything is, and which videos were refused and why."""
+def runs_of(config: dict, cast: people.Cast, targets: set[str]) -> list[plan.Run]:
+    """The runs that were to be made: those of the tables among `targets`, or all."""
+    if targets <= set(WITHOUT_AVATAR):
+        return []
+    if targets <= set(configuration.tables()):
+        runs = [run for table in targets for run in plan.of_table(config, cast, table)]
+        return list(dict.fromkeys(runs))
+    return plan.runs(config, cast)
+
+
+def show_results(config: dict, cast: people.Cast, targets: set[str]) -> None:
+    """Print where everything is, and who was left out and why."""
     results = Path(config["results"])
-    for name in cast.targets:
-        for variant in config["variants"]:
-            for video in sorted(results.glob(f"{name}/{variant}/*/*/render.mp4")):
-                print(f"video:   {video}")
+    runs = runs_of(config, cast, targets)
+    for run in runs:
+        if (results / run.folder / "render.mp4").exists():
+            print(f"video:   {results / run.folder / 'render.mp4'}")
+    for table in plan.filled(config):
+        if (results / "tables" / f"{table}.md").exists():
+            print(f"table:   {results / 'tables' / table}.md")
     if (results / "report.html").exists():
         print(f"report:  {results / 'report.html'}")
+    open_runs = {
+        run.identity for run in runs if not (results / run.folder / "metrics.json").exists()
+    }
+    complete = [name for name in cast.targets if name not in open_runs]
+    left_out = [name for name in [*cast.refused, *cast.failed] if name in cast.wanted]
+    if runs or left_out:
+        print(f"people:  {len(complete)} of {len(cast.targets) + len(left_out)} complete")
     for record in cast.refused.values():
         print(f"refused: {record['refused']}")
+    for record in cast.failed.values():
+        print(f"failed:  {record['refused']}")
+        for line in record["last_lines"]:
+            print(f"         | {line}")
 
 
 if __name__ == "__main__":

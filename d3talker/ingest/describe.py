@@ -24,12 +24,28 @@ def require_usable(path: str | Path, info: io.VideoInfo, settings: IngestSetting
 
 
 def describe(
-    identity: str, source: str | Path, info: io.VideoInfo, crop: Crop, frames: int, size: int
+    identity: str,
+    source: str | Path,
+    info: io.VideoInfo,
+    crop: Crop,
+    frames: int,
+    size: int,
+    test_frames: int | None = None,
 ) -> dict:
-    """What the clip is and of what it was made."""
-    test = split.test_range(frames)
-    note = None
-    if frames < split.TRAIN_FRAMES + split.TEST_FRAMES:
+    """What the clip is and of what it was made.
+
+    test_frames: how many frames at the end are the test part; None: as `split.test_range`. Raises
+    InputError if they leave less than a second to train on.
+    """
+    test, note = split.test_range(frames), None
+    if test_frames is not None:
+        test = frames - test_frames, frames
+        if test[0] < split.FPS:
+            raise InputError(
+                f"{source}: {test_frames} test frames were asked for, but the clip has {frames}; "
+                f"at least {split.FPS} must be left to train on"
+            )
+    elif frames < split.TRAIN_FRAMES + split.TEST_FRAMES:
         note = (
             f"{frames / io.FPS:.2f} s are too short for 10 s of training and 12 s of test: "
             f"the last quarter ({test[1] - test[0]} frames) is the test part"

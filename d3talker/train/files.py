@@ -96,10 +96,10 @@ def scene_files(args: argparse.Namespace) -> SceneFiles:
 
 def person_range(args: argparse.Namespace) -> tuple[int, int]:
     """Training frames [start, stop) for `args.secs` ('all' or a number of seconds)."""
-    frames = artifacts.load_json(args.ingest)["frames"]
+    ingest = artifacts.load_json(args.ingest)
     if args.secs != "all" and not args.secs.isdigit():
         raise InputError(f"--secs must be a whole number of seconds or 'all', not '{args.secs}'")
-    return train_range(frames, None if args.secs == "all" else int(args.secs))
+    return train_range(ingest, None if args.secs == "all" else int(args.secs))
 
 
 def load_drive(args: argparse.Namespace) -> Drive:

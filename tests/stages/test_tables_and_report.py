@@ -1,5 +1,7 @@
 """tables and report through their command lines, on small made-up runs."""
 
+import csv
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -64,9 +66,15 @@ def results(tmp_path):
 def test_tables_writes_numbers_and_a_page(results):
     metrics = results / "anna" / "d3talker" / "10s" / "self" / "metrics.json"
     out = ["--out-csv", results / "t.csv", "--out-md", results / "t.md"]
+    out += ["--out-tex", results / "t.tex", "--results", results]
     done = stage("tables", "--table", "table1", "--metrics", metrics, *out)
     assert done.returncode == 0, done.stderr
-    assert "ours,d3talker,anna,quick,10,1.5" in (results / "t.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO((results / "t.csv").read_text())))
+    (row,) = (row for row in rows if row["source"] == "measured, one video")
+    assert (row["method"], row["identity"], row["psnr"]) == ("d3talker", "anna", "1.5")
+    assert row["metrics_file"] == "anna/d3talker/10s/self/metrics.json"
+    assert row["render_file"] == "anna/d3talker/10s/self/render.mp4"
+    assert "toprule" in (results / "t.tex").read_text()
     page = (results / "t.md").read_text()
     assert "timed on 2 CPU cores" in page and "LPIPS: no weights." in page
 
@@ -74,6 +82,7 @@ def test_tables_writes_numbers_and_a_page(results):
 def test_an_unknown_table_is_an_error_for_people(results):
     metrics = results / "anna" / "d3talker" / "10s" / "self" / "metrics.json"
     out = ["--out-csv", results / "t.csv", "--out-md", results / "t.md"]
+    out += ["--out-tex", results / "t.tex", "--results", results]
     done = stage("tables", "--table", "table9", "--metrics", metrics, *out)
     assert done.returncode == 2
     assert "no table 'table9'; there are table1" in done.stderr

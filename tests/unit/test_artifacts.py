@@ -50,9 +50,12 @@ def test_missing_and_damaged_files_are_named(tmp_path, load):
 def test_the_last_twelve_seconds_are_test_and_short_clips_keep_a_quarter():
     assert split.test_range(1779) == (1479, 1779)
     assert split.test_range(300) == (225, 300)
-    assert split.train_range(1779, 10) == (0, 250)
-    assert split.train_range(300, 20) == (0, 225)
-    assert split.train_range(300, None) == (0, 300)
+    assert split.train_range({"frames": 1779}, 10) == (0, 250)
+    assert split.train_range({"frames": 300}, 20) == (0, 225)
+    assert split.train_range({"frames": 300}, None) == (0, 300)
+    asked_for = {"frames": 300, "test": [200, 300]}
+    assert split.test_part(asked_for) == (200, 300)
+    assert split.train_range(asked_for, 20) == (0, 200)
 
 
 def test_settings_refuse_unknown_names_and_wrong_types():

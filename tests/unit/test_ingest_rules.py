@@ -268,3 +268,13 @@ def test_a_short_clip_is_noted():
     assert "too short" in facts["note"]
     assert facts["source"] == "me.mp4"
     assert describe("me", "me.mp4", video_info(), crop, 550, 512)["note"] is None
+
+
+def test_the_test_part_may_be_asked_for():
+    crop = choose_crop(boxes([130, 150, 230, 260]), 512, 512, SETTINGS)
+    facts = describe("me", "me.mp4", video_info(), crop, 400, 512, 150)
+    assert facts["test"] == [250, 400] and facts["note"] is None
+    with pytest.raises(
+        InputError, match=r"me.mp4: 380 test frames .* the clip has 400; at least 25"
+    ):
+        describe("me", "me.mp4", video_info(), crop, 400, 512, 380)

@@ -12,9 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # Stands in for every stage: writes what it is told to write. A video that begins with "bad" is
-# refused as ingest refuses one; a stage named in the file `hang` waits to be killed.
+# refused as ingest refuses one; one that begins with "short" has 13 s to train on. A stage named in
+# the file `hang` waits to be killed; one in the file `fail`, with a word of its command, fails.
 EMPTY_STAGE = """
-import os, pathlib, sys, time
+import json, os, pathlib, sys, time
 name, words = pathlib.Path(sys.argv[0]).stem, sys.argv[1:]
 given = dict(zip(words, words[1:]))
 if name == "ingest" and pathlib.Path(given["--video"]).read_text().startswith("bad"):
@@ -22,6 +23,11 @@ if name == "ingest" and pathlib.Path(given["--video"]).read_text().startswith("b
     sys.exit(2)
 if name == "ingest" and pathlib.Path(given["--video"]).read_text().startswith("crash"):
     raise RuntimeError("a bug")
+if pathlib.Path("fail").exists():
+    stage, word = pathlib.Path("fail").read_text().split()
+    if name == stage and any(word in given for given in words):
+        print("error: its Gaussians are gone")
+        sys.exit(2)
 if pathlib.Path("hang").exists() and pathlib.Path("hang").read_text() == name:
     pathlib.Path("hanging.part").write_text(str(os.getpid()))
     pathlib.Path("hanging.part").rename("hanging")
@@ -30,6 +36,10 @@ for option, value in given.items():
     if option.startswith("--out"):
         pathlib.Path(value).parent.mkdir(parents=True, exist_ok=True)
         pathlib.Path(value).write_text(" ".join(words))
+if name == "ingest":
+    short = pathlib.Path(given["--video"]).read_text().startswith("short")
+    clip = {"frames": 625, "test": [325, 625]} if short else {"frames": 1779, "test": [1479, 1779]}
+    pathlib.Path(given["--out-json"]).write_text(json.dumps(clip))
 """
 
 
@@ -54,7 +64,7 @@ class Checkout:
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run workflow/run.py to its end: exit status and everything it printed."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=1200)
         return process.returncode, output
 
     def exists(self, path: str) -> bool:

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from workflow import people
+from workflow import names, people
 
 
 def cast(tmp_path, *videos, **config):
@@ -56,9 +56,9 @@ def test_composed_and_decomposed_accents_are_one_name():
 
 
 def test_a_long_name_fits_into_a_path():
-    names = {people.safe_name("x" * 250 + end) for end in "ab"}
-    assert len(names) == 2
-    assert all(len(name) <= people.LONGEST_NAME for name in names)
+    found = {people.safe_name("x" * 250 + end) for end in "ab"}
+    assert len(found) == 2
+    assert all(len(name) <= names.LONGEST_NAME for name in found)
 
 
 def test_a_person_is_not_both_taught_from_and_tested(tmp_path):
@@ -75,6 +75,16 @@ def test_everybody_may_teach_the_fields(tmp_path):
 def test_a_folder_without_any_video_is_refused(tmp_path):
     with pytest.raises(people.NameProblem, match="no video"):
         cast(tmp_path)
+
+
+def test_a_sound_may_be_called_speech_but_not_self(tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "speech.wav").touch()
+    found = cast(tmp_path, "anna.mp4", audios=str(tmp_path / "audio"))
+    assert list(found.audios) == ["speech"]
+    (tmp_path / "audio" / "self.wav").touch()
+    with pytest.raises(people.NameProblem, match="uses the name 'self' itself"):
+        people.gather(config_of(tmp_path, audios=str(tmp_path / "audio")))
 
 
 def test_names_of_the_workflow_are_reserved(tmp_path):
@@ -131,6 +141,7 @@ def test_a_video_beside_a_sound_of_its_name_shows_who_speaks(tmp_path):
 def test_a_person_is_asked_for_by_the_name_of_a_video(tmp_path):
     config = {"person": {"the panel": 2, "anna": "left"}, "ingest": {"max_seconds": 60}}
     cast(tmp_path, "the panel.mp4", "anna.mp4", "pretrain/carl.mp4", **config)
+    config = config_of(tmp_path, **config)
     assert people.ingest_options(config, "the_panel").startswith("--person 2 --settings")
     assert people.ingest_options(config, "carl") == (
         "--person auto --settings '{\"max_seconds\": 60}'"
@@ -140,3 +151,59 @@ def test_a_person_is_asked_for_by_the_name_of_a_video(tmp_path):
 def test_a_person_of_a_video_that_is_not_there_is_named(tmp_path):
     with pytest.raises(people.NameProblem, match="person: no video of ana; there are anna, carl"):
         cast(tmp_path, "anna.mp4", "pretrain/carl.mp4", person={"ana": "left"})
+
+
+def table(tmp_path, text, **config):
+    """Who takes part of anna, berta and the teacher carl, with `text` as identities.tsv."""
+    found = cast(tmp_path, "anna.mp4", "the panel.mp4", "pretrain/carl.mp4")
+    (tmp_path / "videos" / "identities.tsv").write_text(text)
+    assert found.left_alone == []
+    return people.gather(config_of(tmp_path, **config))
+
+
+def test_a_table_says_what_is_particular_to_single_people(tmp_path):
+    text = "identity\tperson\tseconds\tsplit\n# a remark\nthe panel\t2\t\t100\n\n"
+    text += "anna\t\t8\ncarl\tleft\n"
+    found = table(tmp_path, text, person={"anna": "right"})
+    assert found.seconds == {"anna": 8} and found.left_alone == []
+    config = config_of(tmp_path, person={"anna": "right"})
+    assert people.ingest_options(config, "the_panel") == (
+        "--person 2 --settings '{}' --test-frames 100"
+    )
+    assert people.ingest_options(config, "anna") == "--person right --settings '{}'"
+    assert people.ingest_options(config, "carl") == "--person left --settings '{}'"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("identity\tsecs\nanna\t8\n", "line 1, column 2: 'secs' is none of identity, seconds"),
+        ("seconds\n8\n", "line 1: there is no column 'identity'"),
+        ("identity\tsplit\tsplit\n", "line 1: there are two columns 'split'"),
+        ("identity\tseconds\n\nanna\t8.5\n", "line 3, column seconds: '8.5' is not a whole number"),
+        ("identity\tsplit\nanna\t0\n", "line 2, column split: '0' is not a whole number"),
+        ("identity\tperson\nanna\tup\n", "line 2, column person: 'up' is not left, right"),
+        (
+            "identity\nzoe\n",
+            "line 2, column identity: no video of 'zoe'; there are anna, the_panel",
+        ),
+        ("identity\nanna\nanna\n", "line 3, column identity: 'anna' stands in line 2 already"),
+        ("identity\nanna\t8\n", "line 2: 2 cells, but there are 1 columns"),
+        ("identity\tseconds\n\t8\n", "line 2, column identity: is empty"),
+        ("identity\tseconds\ncarl\t8\n", "line 2, column seconds: no avatar is made of 'carl'"),
+    ],
+)
+def test_what_is_wrong_in_the_table_is_named_with_line_and_column(tmp_path, text, message):
+    with pytest.raises(people.NameProblem) as problem:
+        table(tmp_path, text)
+    assert f"identities.tsv, {message}" in str(problem.value)
+
+
+def test_a_person_asked_for_in_two_ways_is_an_error(tmp_path):
+    with pytest.raises(people.NameProblem, match=r"column person: 'left', but the config.* right"):
+        table(tmp_path, "identity\tperson\nanna\tleft\n", person={"anna": "right"})
+
+
+def test_a_table_elsewhere_must_be_there(tmp_path):
+    with pytest.raises(people.NameProblem, match=r"identities: there is no file .*other\.tsv"):
+        cast(tmp_path, "anna.mp4", identities=str(tmp_path / "other.tsv"))

@@ -12,11 +12,16 @@ from snakemake.logging import logger
 
 sys.path.insert(0, workflow.basedir)
 
-from workflow import base, configuration, people, refusals
+from workflow import base, configuration, failures, people, plan, refusals
 
 ENVS = Path(workflow.basedir, ".envs")
 GPU_PYTHON = ENVS / "gpu" / "bin" / "python"
 TORCH_PYTHON = ENVS / "torch" / "bin" / "python"
+
+# A table is made in full if it is a target; Snakemake tells its targets only when the rules are read.
+# A job that runs elsewhere has a file as its target, so it knows the people of all tables.
+TARGETS = sys.argv[1:] if workflow.is_main_process else configuration.tables()
+config["tables"] = [*config["tables"], *(set(TARGETS) & set(configuration.tables()))]
 
 try:
     configuration.check(config)
@@ -24,12 +29,14 @@ try:
     if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
         configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
         configuration.check_weights(config, TORCH_PYTHON)
+    if workflow.is_main_process:
+        plan.check(config)
     CAST = people.gather(config)
     configuration.check_geometry(config, CAST.targets)
 except (configuration.ConfigProblem, people.NameProblem) as problem:
     raise WorkflowError(str(problem))
 
-for record in CAST.refused.values():
+for record in [*CAST.refused.values(), *CAST.failed.values()]:
     logger.warning(f"left out: {record['refused']}")
 
 for remark in base.remarks(config, CAST.targets):
@@ -38,6 +45,10 @@ for remark in base.remarks(config, CAST.targets):
 # Of the stages that train and render.
 TRAINING = configuration.training_environment(config)
 BACKENDS = configuration.backend_options(config)
+
+# Every render, with its metrics, that this run makes or has.
+RUNS = plan.runs(config, CAST)
+EXTERNAL = list(CAST.external)
 
 VARIANTS = config["variant_definitions"]
 AVATARS = [name for name, definition in VARIANTS.items() if "avatar" not in definition]
@@ -66,7 +77,7 @@ wildcard_constraints:
     id=one_of(CAST.everybody),
     audio=one_of([*CAST.everybody, *CAST.audios]),
     drive=one_of(["self", *CAST.audios]),
-    variant=one_of(VARIANTS),
+    variant=one_of([*VARIANTS, *EXTERNAL]),
     avatar=one_of(AVATARS),
     secs=r"\d+",
     span=r"\d+s|all",
@@ -267,7 +278,7 @@ def weights():
     files = {FACE_MODEL}
     if base.folder(config):
         files.add(MOTION_MODEL)
-    for variant in config["variants"]:
+    for variant in configuration.variants(config):
         if base.serves(config, avatar_of(variant)):
             files.add(pretrained(avatar_of(variant), "general"))
             if configuration.refined(config, variant):
@@ -276,11 +287,23 @@ def weights():
     return sorted(files) + [file for file in given if file]
 
 
+def pretrained_by_run():
+    """The General fields that the variants of this run start from."""
+    variants = set(configuration.variants(config)) - set(base.unteachable(config, CAST))
+    paths = (pretrained(avatar, "general") for avatar in map(avatar_of, variants))
+    return sorted({path for path in paths if path})
+
+
 def refiner_of_variant(wildcards):
     """The refiner of the avatar that a variant renders; nothing for one that stays coarse."""
     if not configuration.refined(config, wildcards.variant):
         return []
     return f"<results>/{{id}}/{avatar_of(wildcards.variant)}/{{secs}}s/refiner.safetensors"
+
+
+def external_video(wildcards):
+    """The file that another program has made of a person."""
+    return CAST.external[wildcards.variant][wildcards.id]
 
 
 def how_rendered(wildcards):
@@ -300,48 +323,52 @@ def settings(stage, variant=None):
     return configuration.settings(config, stage, variant)
 
 
-def drives(variant):
-    """What drives a variant: only predicted motion can follow a foreign audio."""
-    predicted = VARIANTS[variant].get("motion", "predicted") == "predicted"
-    return ["self", *CAST.audios] if predicted else ["self"]
-
-
 def avatars(refined=False):
-    """The avatars that the chosen variants need; those alone whose frames are refined."""
-    variants = [v for v in config["variants"] if not refined or configuration.refined(config, v)]
-    return sorted(set(map(avatar_of, variants)))
+    """Who trains which avatar on how much: (identity, avatar, seconds) of every run of ours; of
+    those alone whose frames are refined."""
+    ours = [run for run in RUNS if run.variant not in EXTERNAL]
+    return sorted(
+        {
+            (run.identity, avatar_of(run.variant), run.secs)
+            for run in ours
+            if not refined or configuration.refined(config, run.variant)
+        }
+    )
 
 
 def of_avatars(file, refined=False):
     """`file` of every avatar of every target; of those alone whose frames are refined."""
-    return expand(
-        f"<results>/{{id}}/{{avatar}}/{{secs}}s/{file}",
-        id=CAST.targets,
-        avatar=avatars(refined),
-        secs=config["secs"],
-    )
+    return [f"<results>/{id}/{avatar}/{secs}s/{file}" for id, avatar, secs in avatars(refined)]
 
 
 def of_runs(file, only_self=False):
-    """`file` of every run: each target, variant, training length and drive."""
+    """`file` of every run."""
     return [
-        f"<results>/{id}/{variant}/{secs}s/{drive}/{file}"
-        for id in CAST.targets
-        for variant in config["variants"]
-        for secs in config["secs"]
-        for drive in (["self"] if only_self else drives(variant))
+        f"<results>/{run.folder}/{file}" for run in RUNS if run.drive == "self" or not only_self
     ]
 
 
-def all_metrics(wildcards):
-    """Input function for metrics.json of every run; there must be a target."""
+def need_target():
+    """Stop if there is nobody to make an avatar of."""
     try:
         people.require_target(config)
     except people.NameProblem as problem:
         raise WorkflowError(str(problem))
+
+
+def all_metrics(wildcards):
+    """Input function for metrics.json of every run; there must be a target."""
+    need_target()
     return of_runs("metrics.json")
 
 
-def tables():
-    """Tables for which this configuration yields numbers."""
-    return ["table1", "table3"] if CAST.audios else ["table1"]
+def metrics_of_table(wildcards):
+    """Input function for metrics.json of the runs that a table shows; there must be a target."""
+    need_target()
+    runs = plan.shown(config, CAST, wildcards.table)
+    return [f"<results>/{run.folder}/metrics.json" for run in runs]
+
+
+def about(*tables):
+    """What a reader of tables has to know and their runs do not tell, as JSON."""
+    return json.dumps(plan.about(config, CAST, *tables), sort_keys=True)

@@ -17,6 +17,8 @@ rule render:
         "<logs>/{id}/{variant}/{secs}s/{drive}/render.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/render.tsv"
+    wildcard_constraints:
+        variant=one_of(VARIANTS),
     threads: target_threads
     resources:
         mem_mb=8000,
@@ -33,6 +35,40 @@ rule render:
         "{params.stage} {params.files} --drive {wildcards.drive}{params.how}"
         " --identity {wildcards.id} --variant {wildcards.variant} --secs {wildcards.secs}"
         " --preset {params.preset:q} {params.backends}"
+        " --out-video {output.video:q} --out-json {output.json:q} 2>&1 | tee {log:q}"
+
+
+rule external:
+    input:
+        external=lambda wildcards: source(external_video(wildcards)),
+        ingest="<results>/{id}/ingest.json",
+        audio=lambda wildcards: sound(wildcards.id),
+    output:
+        video=f"{RUN}/render.mp4",
+        json=f"{RUN}/render.json",
+    log:
+        "<logs>/{id}/{variant}/{secs}s/{drive}/external.log",
+    benchmark:
+        "<benchmarks>/{id}/{variant}/{secs}s/{drive}/external.tsv"
+    wildcard_constraints:
+        variant=one_of(EXTERNAL),
+        drive="self",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        stage=stage("external", "torch"),
+        external=lambda wildcards: os.path.relpath(external_video(wildcards)),
+        fingerprint=lambda wildcards: refusals.fingerprint(external_video(wildcards)),
+        method=lambda wildcards: external_video(wildcards).parent.name,
+        clip=lambda wildcards: f"{config['results']}/{wildcards.id}/video.mp4",
+    message:
+        "{wildcards.id}: take the video of another program ({wildcards.variant})"
+    shell:
+        "{params.stage} --external {params.external:q} --ingest {input.ingest:q}"
+        " --audio {input.audio:q} --method {params.method:q} --clip {params.clip:q}"
+        " --identity {wildcards.id} --variant {wildcards.variant} --secs {wildcards.secs}"
         " --out-video {output.video:q} --out-json {output.json:q} 2>&1 | tee {log:q}"
 
 

@@ -8,7 +8,7 @@ localrules:
 
 rule tables:
     input:
-        metrics=all_metrics,
+        metrics=metrics_of_table,
         paper=PAPER_TABLES,
     output:
         csv=report(
@@ -18,6 +18,7 @@ rule tables:
             labels={"table": "{table}"},
         ),
         md="<results>/tables/{table}.md",
+        tex="<results>/tables/{table}.tex",
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -28,11 +29,14 @@ rule tables:
         runtime=5,
     params:
         stage=stage("tables", "workflow"),
+        about=lambda wildcards: about(wildcards.table),
+        results=config["results"],
     message:
         "{wildcards.table}: beside the paper's numbers"
     shell:
         "{params.stage} --table {wildcards.table} --metrics {input.metrics:q}"
-        " --paper {input.paper:q} --out-csv {output.csv:q} --out-md {output.md:q}"
+        " --paper {input.paper:q} --about {params.about:q} --results {params.results:q}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} --out-tex {output.tex:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -40,6 +44,7 @@ rule report:
     input:
         ingest=expand("<results>/{id}/ingest.json", id=CAST.targets),
         refused=expand("<results>/{id}/refused.json", id=CAST.refused),
+        failed=[failures.record_file(config["results"], name) for name in CAST.failed],
         metrics=all_metrics,
         paper=PAPER_TABLES,
         weights=weights(),
@@ -76,10 +81,12 @@ rule report:
         changed=json.dumps(configuration.changed(config), sort_keys=True),
         meanings=json.dumps(configuration.meanings(config), sort_keys=True),
         remarks=base.remarks(config, CAST.targets),
+        about=about(*plan.filled(config)),
     message:
         "write the report"
     shell:
-        "{params.stage} --ingest {input.ingest:q} {input.refused:q} --metrics {input.metrics:q}"
-        " --paper {input.paper:q} --benchmarks {params.benchmarks:q} --weights {input.weights:q}"
+        "{params.stage} --ingest {input.ingest:q} {input.refused:q} {input.failed:q}"
+        " --metrics {input.metrics:q} --paper {input.paper:q} --about {params.about:q}"
+        " --benchmarks {params.benchmarks:q} --weights {input.weights:q}"
         " --changed {params.changed:q} --meanings {params.meanings:q} --remarks {params.remarks:q}"
         " --out {output:q} 2>&1 | tee {log:q}"

@@ -29,3 +29,16 @@ def backdrop(
     np.copyto(behind, torso_rgba[..., :3], where=torso_rgba[..., 3:] > 0)
     np.copyto(behind, frame, where=~head_mask(labels)[..., None])
     return behind
+
+
+def extents(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First column and row of every mask (n,h,w) and those after its last: (n,2) x, y, each.
+
+    Of an empty mask they are those of the whole image.
+    """
+    starts, stops = [], []
+    for axis in (1, 2):  # reduce over rows to get columns (x), then over columns to get rows (y)
+        present = masks.any(axis=axis)
+        starts.append(present.argmax(axis=1))
+        stops.append(present.shape[1] - present[:, ::-1].argmax(axis=1))
+    return np.stack(starts, axis=1), np.stack(stops, axis=1)

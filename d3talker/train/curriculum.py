@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from d3talker.train.scene import extents
+from d3talker.face.parsing import extents
 from d3talker.train.settings import Curriculum
 
 BLINK = 5  # column of AU45 among the action units, of intensities from 0 to 2

@@ -12,7 +12,7 @@ from torch import Tensor
 from d3talker import artifacts
 from d3talker.cli import InputError
 from d3talker.face.model import LIPS_OUTER
-from d3talker.face.parsing import HAIR, backdrop, head_mask, mouth_mask
+from d3talker.face.parsing import HAIR, backdrop, extents, head_mask, mouth_mask
 from d3talker.splat.rasterize import Camera
 from d3talker.video import read_frames
 
@@ -212,16 +212,3 @@ def boxes(masks: np.ndarray, size: int) -> tuple[np.ndarray, int, int]:
     box = np.minimum((box + BLOCK - 1) // BLOCK * BLOCK, limits)
     origins = np.clip((starts + stops - box) // 2, 0, limits - box)
     return origins, int(box[0]), int(box[1])
-
-
-def extents(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First column and row of every mask (n,h,w) and those after its last: (n,2) x, y, each.
-
-    Of an empty mask they are those of the whole image.
-    """
-    starts, stops = [], []
-    for axis in (1, 2):  # reduce over rows to get columns (x), then over columns to get rows (y)
-        present = masks.any(axis=axis)
-        starts.append(present.argmax(axis=1))
-        stops.append(present.shape[1] - present[:, ::-1].argmax(axis=1))
-    return np.stack(starts, axis=1), np.stack(stops, axis=1)

@@ -273,7 +273,7 @@ def pretrained(avatar, part):
     return f"<results>/pretrained/{name}/{part}.safetensors" if name else []
 
 
-def weights():
+def weights_used():
     """Files of weights that this run starts from or measures with, of which the page tells the sums."""
     files = {FACE_MODEL}
     if base.folder(config):

@@ -47,7 +47,7 @@ rule report:
         failed=[failures.record_file(config["results"], name) for name in CAST.failed],
         metrics=all_metrics,
         paper=PAPER_TABLES,
-        weights=weights(),
+        weights=weights_used(),
         # The page shows these, which lie beside the metrics and the clips.
         beside=[
             *of_runs("render.json"),

@@ -1,4 +1,7 @@
-"""Make one table of the paper: measured runs beside the published rows, as CSV, Markdown, LaTeX."""
+"""Make one table of the paper: measured runs beside the published rows, as CSV, Markdown, LaTeX.
+
+It belongs into the subfolder tables/ of the results: paths in the CSV start from the folder above.
+"""
 
 import argparse
 import json
@@ -22,14 +25,14 @@ def main() -> None:
     )
     parser.add_argument("--paper", required=True, help="config/paper_tables.yaml")
     parser.add_argument("--about", default="{}", help="JSON: what the runs do not tell (plan.py)")
-    parser.add_argument("--results", default=".", help="folder that paths in the CSV start from")
     parser.add_argument("--out-csv", required=True, help="plain numbers; empty: not measured")
     parser.add_argument("--out-md", required=True, help="formatted, with reasons as footnotes")
     parser.add_argument("--out-tex", required=True, help="the same for LaTeX, with booktabs")
     args = parser.parse_args()
     config = yaml.safe_load(Path(args.paper).read_text(encoding="utf-8"))
     config["about"] = json.loads(args.about)
-    table = tables.build(args.table, config, [read_run(p, args.results) for p in args.metrics])
+    results = Path(args.out_csv).absolute().parents[1]
+    table = tables.build(args.table, config, [read_run(path, results) for path in args.metrics])
     with artifacts.atomic(args.out_csv) as part:
         table.rows.to_csv(part, index=False)
     with artifacts.atomic(args.out_md) as part:
@@ -38,7 +41,7 @@ def main() -> None:
         part.write_text(formats.latex(table, args.table), encoding="utf-8")
 
 
-def read_run(path: str, results: str) -> dict:
+def read_run(path: str, results: Path) -> dict:
     """Content of a metrics.json, with where it and its video lie, seen from the results folder."""
     place = Path(os.path.relpath(path, results))
     files = {"metrics_file": place.as_posix()}

@@ -65,24 +65,25 @@ def results(tmp_path):
 
 def test_tables_writes_numbers_and_a_page(results):
     metrics = results / "anna" / "d3talker" / "10s" / "self" / "metrics.json"
-    out = ["--out-csv", results / "t.csv", "--out-md", results / "t.md"]
-    out += ["--out-tex", results / "t.tex", "--results", results]
+    folder = results / "tables"
+    out = ["--out-csv", folder / "t.csv", "--out-md", folder / "t.md"]
+    out += ["--out-tex", folder / "t.tex"]
     done = stage("tables", "--table", "table1", "--metrics", metrics, *out)
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader(io.StringIO((results / "t.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO((folder / "t.csv").read_text())))
     (row,) = (row for row in rows if row["source"] == "measured, one video")
     assert (row["method"], row["identity"], row["psnr"]) == ("d3talker", "anna", "1.5")
     assert row["metrics_file"] == "anna/d3talker/10s/self/metrics.json"
     assert row["render_file"] == "anna/d3talker/10s/self/render.mp4"
-    assert "toprule" in (results / "t.tex").read_text()
-    page = (results / "t.md").read_text()
+    assert "toprule" in (folder / "t.tex").read_text()
+    page = (folder / "t.md").read_text()
     assert "timed on 2 CPU cores" in page and "LPIPS: no weights." in page
 
 
 def test_an_unknown_table_is_an_error_for_people(results):
     metrics = results / "anna" / "d3talker" / "10s" / "self" / "metrics.json"
     out = ["--out-csv", results / "t.csv", "--out-md", results / "t.md"]
-    out += ["--out-tex", results / "t.tex", "--results", results]
+    out += ["--out-tex", results / "t.tex"]
     done = stage("tables", "--table", "table9", "--metrics", metrics, *out)
     assert done.returncode == 2
     assert "no table 'table9'; there are table1" in done.stderr

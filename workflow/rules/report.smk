@@ -30,12 +30,11 @@ rule tables:
     params:
         stage=stage("tables", "workflow"),
         about=lambda wildcards: about(wildcards.table),
-        results=config["results"],
     message:
         "{wildcards.table}: beside the paper's numbers"
     shell:
         "{params.stage} --table {wildcards.table} --metrics {input.metrics:q}"
-        " --paper {input.paper:q} --about {params.about:q} --results {params.results:q}"
+        " --paper {input.paper:q} --about {params.about:q}"
         " --out-csv {output.csv:q} --out-md {output.md:q} --out-tex {output.tex:q}"
         " 2>&1 | tee {log:q}"
 

@@ -4,6 +4,7 @@
 "use strict";
 
 const JOIN = 0.15; // s that a film may be off while playing before it jumps instead of hurrying
+const PATIENCE = 3000; // ms to wait for all films before they play
 const HURRY = 0.08; // share of the speed by which a film catches up or waits
 
 class Film {
@@ -253,7 +254,10 @@ class Player {
     if (this.frame === this.last) this.frame = 0;
     for (const film of this.all())
       if (Math.abs(film.video.currentTime - film.timeOf(this.frame)) > 0.4 / this.fps) film.seek(this.frame);
-    while (this.turn === turn && !this.all().every((film) => film.ready)) await new Promise((done) => setTimeout(done, 20));
+    // Some phones load nothing before they are told to play.
+    const patience = performance.now() + PATIENCE;
+    while (this.turn === turn && performance.now() < patience && !this.all().every((film) => film.ready))
+      await new Promise((done) => setTimeout(done, 20));
     if (this.turn !== turn) return;
     try {
       await Promise.all(this.all().map((film) => {
@@ -298,6 +302,7 @@ class Player {
     if (!this.going) return this.busy();
     if (film !== this.lead || film.video.paused || film.video.seeking) return;
     this.frame = film.shown;
+    this.panels.setAttribute("aria-busy", false);
     this.tell();
     for (const other of this.all().slice(1)) {
       const late = film.video.currentTime - other.video.currentTime;
@@ -310,7 +315,8 @@ class Player {
     if (film.video.readyState < 2) return;
     const side = film.video.videoHeight;
     for (const { film: own, tile, canvas } of this.pictures) {
-      if (own !== film || tile * side >= film.video.videoWidth) continue;
+      if (own !== film) continue;
+      canvas.parentElement.hidden = tile * side >= film.video.videoWidth; // an older file may lack it
       if (canvas.width !== side) canvas.width = canvas.height = side;
       canvas.getContext("2d").drawImage(film.video, tile * side, 0, side, side, 0, 0, side, side);
     }

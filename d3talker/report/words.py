@@ -82,7 +82,13 @@ def training(title: str, x: np.ndarray, y: np.ndarray) -> str:
     """What a chart of one training curve shows; x: iterations; y: NaN where not logged."""
     seen = np.isfinite(y)
     first, last = y[seen][0], y[seen][-1]
-    return f"{title} over {x[-1]:.0f} iterations: from {first:.4g} at first to {last:.4g} at last."
+    change = f"from {plain(first)} at first to {plain(last)} at last"
+    return f"{title} over {x[-1]:.0f} iterations: {change}."
+
+
+def plain(value: float) -> str:
+    """A number as people read it."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def sync(lag: Mapping) -> str:

@@ -105,6 +105,18 @@ def test_one_button_plays_all_with_one_sound_and_pauses_them_in_step(opened):
     assert opened.panel("truth") == opened.panel("static") == opened.told() > 8
 
 
+def test_at_the_end_it_begins_anew_or_stops(opened):
+    frame = "document.querySelector('.player').player.frame"
+    opened.seek(LAST - 5)
+    opened.player.locator(".play").click()
+    opened.page.wait_for_function(f"{frame} > 2 && {frame} < {LAST - 10}")
+    opened.player.get_by_label("loop").uncheck()
+    opened.seek(LAST - 5)
+    opened.player.get_by_role("button", name="Play", exact=True).wait_for()
+    opened.settle()
+    assert opened.told() == opened.panel("d3talker") == LAST
+
+
 def test_curves_follow_the_video_and_a_click_seeks(opened):
     chart = opened.page.locator("figure.mouth svg.wide")
     assert chart.locator(".curve:not(.off)").evaluate_all(

@@ -99,4 +99,4 @@ rule compare:
     message:
         "{wildcards.id}: put truth, render and error map side by side ({wildcards.variant})"
     shell:
-        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.stage} --out {output:q} {params.files} 2>&1 | tee {log:q}"

@@ -47,7 +47,7 @@ def crop_face(
 ) -> list[np.ndarray]:
     """The same crop (112,112,3) uint8 of several images (H,W,3), black where they end.
 
-    points: (478,3) px of the face in the first pixel's corner system of the face mesh; wanted: of
+    points: (478,3) px, counted from the corner of the first pixel as the face mesh does; wanted: of
     `template`.
     """
     matrix = similarity(points[RIGID, :2] - 0.5, wanted)

@@ -1,6 +1,7 @@
 """The base: pre-trained networks that a run takes instead of training its own (`pretrain.base`)."""
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 from d3talker.artifacts import ArtifactError, load_meta
@@ -98,8 +99,11 @@ def origin(config: dict, cast, variant: str) -> str:
     return f"this run's pre-training on {', '.join(cast.field_teachers)}"
 
 
-def remarks(config: dict, targets: list[str]) -> list[str]:
-    """What a reader of the scores has to know about the base of `config`."""
+def remarks(config: dict, targets: list[str], impossible: Collection[str] = ()) -> list[str]:
+    """What a reader of the scores has to know about the base of `config`.
+
+    impossible: variants that are not run, as `unteachable` finds them.
+    """
     if folder(config) is None:
         return []
     metas = _metas(config)
@@ -115,7 +119,12 @@ def remarks(config: dict, targets: list[str]) -> list[str]:
             f"size: the refiner of the base has learned at {metas['c2f']['size']} px, not at"
             f" {config['size']}"
         )
-    if names := pretrained_otherwise(config):
+    if impossible:
+        said.append(
+            f"variants: {', '.join(impossible)} are not run: they cannot start from the base, and"
+            " there is nobody to learn from"
+        )
+    if names := [name for name in pretrained_otherwise(config) if name not in impossible]:
         said.append(
             f"variants: {', '.join(names)} are pre-trained in this run, not as long as the base nor"
             " on its people; compare them with others of pretrain.base: null"

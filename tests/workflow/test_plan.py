@@ -114,6 +114,8 @@ def test_without_people_to_learn_from_a_table_goes_without_what_needs_them(folde
     variants = {variant for variant, _ in of(plan.of_table(config, cast, "table1"))}
     assert variants == {"d3talker", "talkinggaussian", "static", "oracle"}
     assert "put videos of other people into" in plan.about(config, cast)["not_run"]["instag"]
+    (told,) = base.remarks(config, list(cast.targets), base.unteachable(config, cast))
+    assert told.startswith("variants: instag are not run")
     config, cast = made(folder, variants=["instag"])
     with pytest.raises(configuration.ConfigProblem, match="instag cannot start from the base"):
         base.require_people(config, cast)

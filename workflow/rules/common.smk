@@ -21,7 +21,7 @@ TORCH_PYTHON = ENVS / "torch" / "bin" / "python"
 # A table is made in full if it is a target; Snakemake tells its targets only when the rules are read.
 # A job that runs elsewhere has a file as its target, so it knows the people of all tables.
 TARGETS = sys.argv[1:] if workflow.is_main_process else configuration.tables()
-config["tables"] = [*config["tables"], *(set(TARGETS) & set(configuration.tables()))]
+config["tables"] = sorted({*config["tables"], *(set(TARGETS) & set(configuration.tables()))})
 
 try:
     configuration.check(config)
@@ -39,7 +39,7 @@ except (configuration.ConfigProblem, people.NameProblem) as problem:
 for record in [*CAST.refused.values(), *CAST.failed.values()]:
     logger.warning(f"left out: {record['refused']}")
 
-for remark in base.remarks(config, CAST.targets):
+for remark in base.remarks(config, CAST.targets, base.unteachable(config, CAST)):
     logger.warning(remark)
 
 # Of the stages that train and render.

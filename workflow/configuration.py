@@ -96,6 +96,17 @@ def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
         raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
 
 
+def check_images(config: dict, project: str) -> None:
+    """Raise ConfigProblem naming the images of `containers/` that are not there."""
+    names = {"workflow", "media", "torch", training_environment(config)}
+    files = [Path(project, "containers", f"{name}.sif") for name in sorted(names)]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ConfigProblem(
+            f"there is no {', '.join(missing)}; make images with `make containers`"
+            " (docs/cluster.md)"
+        )
+
+
 def _wrong_choices(config: dict) -> list[str]:
     """Names in `config` that refer to something it does not define."""
     problems = []
@@ -275,6 +286,18 @@ def _override(settings: dict, others: Mapping) -> None:
             _override(settings[name], value)
         else:
             settings[name] = value
+
+
+def complete(config: dict) -> None:
+    """Give `config` in place every key of the default configuration that it lacks.
+
+    A workflow that has this one as a module brings a configuration of its own.
+    """
+    from snakemake.utils import update_config
+
+    whole = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
+    update_config(whole, config)
+    config.update(whole)
 
 
 def load(files: list[str | Path], overrides: Mapping) -> dict:

@@ -10,10 +10,15 @@ rule landmarks_render:
         "<logs>/{id}/{variant}/{secs}s/{drive}/landmarks.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/landmarks.tsv"
+    group:
+        SCORE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("landmarks_render"),
     params:
         stage=stage("landmarks", "media"),
     message:
@@ -39,10 +44,15 @@ rule evaluate:
         "<logs>/{id}/{variant}/{secs}s/{drive}/evaluate.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/evaluate.tsv"
+    group:
+        SCORE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("evaluate"),
     params:
         stage=stage("evaluate", "torch"),
         files=options,

@@ -1,6 +1,11 @@
 # From the user's files to clips in which the head is found, cut out and tracked.
 
 
+localrules:
+    ingest_audio,
+    speech_of_audio,
+
+
 rule ingest:
     input:
         lambda wildcards: source(CAST.video(wildcards.id)),
@@ -12,10 +17,15 @@ rule ingest:
         "<logs>/{id}/ingest.log",
     benchmark:
         "<benchmarks>/{id}/ingest.tsv"
+    group:
+        PREPARE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("ingest"),
     params:
         stage=stage("ingest", "media"),
         video=lambda wildcards: os.path.relpath(CAST.video(wildcards.id)),
@@ -45,10 +55,13 @@ rule ingest_audio:
         "<logs>/audio/{audio}.ingest.log",
     benchmark:
         "<benchmarks>/audio/{audio}.ingest.tsv"
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("ingest_audio"),
     params:
         stage=stage("ingest_audio", "media"),
         audio=lambda wildcards: os.path.relpath(CAST.audios[wildcards.audio]),
@@ -68,10 +81,15 @@ rule landmarks:
         "<logs>/{id}/landmarks.log",
     benchmark:
         "<benchmarks>/{id}/landmarks.tsv"
+    group:
+        PREPARE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("landmarks"),
     params:
         stage=stage("landmarks", "media"),
     message:
@@ -92,10 +110,15 @@ rule parse:
         "<logs>/{id}/parse.log",
     benchmark:
         "<benchmarks>/{id}/parse.tsv"
+    group:
+        PREPARE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("parse"),
     params:
         stage=stage("parse", "media"),
         files=options,
@@ -119,10 +142,15 @@ rule track:
         "<logs>/{id}/track.log",
     benchmark:
         "<benchmarks>/{id}/track.tsv"
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("track"),
     params:
         stage=stage("track", "torch"),
         files=options,
@@ -138,17 +166,36 @@ rule speech:
         lambda wildcards: sound(wildcards.audio),
     output:
         "<results>/speech/{audio}.npz",
+    wildcard_constraints:
+        audio=one_of(CAST.everybody),
     log:
         "<logs>/speech/{audio}.log",
     benchmark:
         "<benchmarks>/speech/{audio}.tsv"
+    group:
+        speech_group
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        **needs("speech"),
     params:
         stage=stage("speech", "torch"),
     message:
         "{wildcards.audio}: extract speech features"
     shell:
         "{params.stage} --audio {input:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+# Two seconds each, and few: no cluster need see them.
+use rule speech as speech_of_audio with:
+    output:
+        "<results>/speech/{audio}.npz",
+    wildcard_constraints:
+        audio=one_of(CAST.audios),
+    group:
+        None
+    resources:
+        **needs("speech_of_audio"),

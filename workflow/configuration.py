@@ -107,6 +107,15 @@ def check_images(config: dict, project: str) -> None:
         )
 
 
+def check_conda(config: dict) -> None:
+    """Raise ConfigProblem if a backend needs the environment gpu, which conda cannot make."""
+    if training_environment(config) == "gpu":
+        raise ConfigProblem(
+            "backends: the environment gpu is compiled, so conda has none; use --sdm apptainer with"
+            " containers/gpu.def, or `make gpu` without --sdm"
+        )
+
+
 def _wrong_choices(config: dict) -> list[str]:
     """Names in `config` that refer to something it does not define."""
     problems = []

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import cli
-from workflow import base, configuration, people
+from workflow import base, cluster, configuration, people
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,6 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--videos", help="folder of videos; its subfolder pretrain/ teaches")
     parser.add_argument("--audios", help="folder of sounds that drive every avatar as well")
     parser.add_argument("--preset", help="quick or paper")
+    parser.add_argument("--profile", default=cluster.HERE, help="a folder of workflow/profiles")
     parser.add_argument("--target", default="all", help="what to make (default: all)")
     parser.add_argument("--jobs", default=str(os.cpu_count()), help="CPU cores to use")
     parser.add_argument("--configfile", type=Path, nargs="*", default=[], help="over the default")
@@ -146,13 +147,18 @@ def run(args: argparse.Namespace, config: dict) -> int:
     for path in cast.left_alone:
         print(f"left alone: {cli.one_line(path)}: no video or sound by its name")
     known = set(cast.refused)
-    if any(not (results / name / "ingest.json").exists() for name in cast.everybody):
+    here = args.profile == cluster.HERE
+    if here and any(not (results / name / "ingest.json").exists() for name in cast.everybody):
         status = snakemake(args, "ingest_all")
         cast = people.gather(config)
         if status and set(cast.refused) == known:
             return status
     if args.target != "ingest_all":
         status = snakemake(args, args.target)
+        if status and not here:
+            cast = people.gather(config)
+            if set(cast.refused) != known:  # on a cluster everything was tried at once
+                status = snakemake(args, args.target)
         if status:
             print(f"error: not everything could be made; logs are in {results}/logs/")
             return status
@@ -162,12 +168,16 @@ def run(args: argparse.Namespace, config: dict) -> int:
 
 def snakemake(args: argparse.Namespace, target: str) -> int:
     """Run Snakemake on `target`; its exit status. A signal to us ends it and its jobs too."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/default"]
+    results = Path(os.environ[MARK]).parent
+    command = [sys.executable, "-m", "snakemake"]
+    command += cluster.profile_arguments(args.profile, results, args.jobs)
+    if args.profile != cluster.HERE:
+        cluster.cancel_leftovers(results)
     if args.configfile:
         command += ["--configfile", *map(str, args.configfile)]
     if entries := config_entries(args):
         command += ["--config", *entries]
-    command += ["--cores", args.jobs, "--nolock", *args.snakemake, "--", target]
+    command += ["--nolock", *args.snakemake, "--", target]
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

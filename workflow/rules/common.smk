@@ -18,7 +18,7 @@ sys.path.insert(0, PROJECT)
 from workflow import base, configuration, costs, estimate, people, refusals
 
 GPU_PYTHON = Path(PROJECT, ".envs", "gpu", "bin", "python")
-DEPLOYED = workflow.deployment_settings.deployment_method
+DEPLOYED = {method.name for method in workflow.deployment_settings.deployment_method}
 
 configuration.complete(config)
 try:
@@ -28,8 +28,10 @@ try:
         configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
     CAST = people.gather(config)
     configuration.check_geometry(config, CAST.targets)
-    if workflow.is_main_process and "APPTAINER" in {method.name for method in DEPLOYED}:
+    if workflow.is_main_process and "APPTAINER" in DEPLOYED:
         configuration.check_images(config, PROJECT)
+    if "CONDA" in DEPLOYED:
+        configuration.check_conda(config)
 except (configuration.ConfigProblem, people.NameProblem) as problem:
     raise WorkflowError(str(problem))
 
@@ -104,6 +106,9 @@ shell.prefix(
 )
 if workflow.remote_exec:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end this Snakemake, and the stage
+    # A disk of the node's own, where the cluster names one; /tmp may be memory.
+    if (scratch := os.environ.get("TMPDIR", "/tmp")) != "/tmp":
+        os.environ["D3TALKER_SCRATCH"] = scratch
 
 
 def in_checkout(path):
@@ -132,8 +137,9 @@ def stage(name, env):
 
 
 def conda_file(env):
-    """Definition of environment `env` for --sdm conda."""
-    return os.path.join(PROJECT, "envs", f"{env}.yaml")
+    """Definition of environment `env` for --sdm conda. Otherwise none, which Snakemake would look
+    into for every job."""
+    return os.path.join(PROJECT, "envs", f"{env}.yaml") if "CONDA" in DEPLOYED else None
 
 
 def image(env):

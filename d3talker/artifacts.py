@@ -28,8 +28,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, so that encoders which look at it still work. Leftovers
     of killed writers of the same artifact are removed first. Where the environment variable
-    D3TALKER_SCRATCH names a folder, as on clusters, the file grows there and is moved when complete:
-    many small writes are slow on a shared file system.
+    D3TALKER_SCRATCH names a folder, as on clusters, the file grows there and is moved when
+    complete: many small writes are slow on a shared file system.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Jobs of a run on a SLURM cluster: how they are called, and how those of a killed run are ended."""
+"""Jobs of a run on a SLURM cluster: what they are called, how those of a killed run are ended."""
 
 import hashlib
 import shutil

@@ -142,8 +142,8 @@ class Costs:
             return sum(map(self.clip_seconds, self._teachers[name]))
         if name in OF_TEST:
             return TEST_SECONDS
-        if "secs" in wildcards.keys() and name in TRAINING:  # noqa: SIM118: Snakemake's have values
-            return float(wildcards["secs"])
+        if name in TRAINING and (trained := wildcards.get("secs")):
+            return float(trained)
         span = wildcards.get("span", "all")
         if span != "all":
             return float(span.removesuffix("s"))

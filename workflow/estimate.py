@@ -37,7 +37,6 @@ class Tally(logging.Handler):
             hours += f" and {self.gpu_seconds / 3600:.1f} GPU hours"
         return f"dry run: {self.jobs} jobs, {hours}, {self.disk_mb / 1000:.1f} GB of results"
 
-
     def close(self) -> None:
         """Say the closing words of a dry run."""
         if self.dry_run:
@@ -48,6 +47,8 @@ class Tally(logging.Handler):
 
 def tally(costs: Costs, logger: logging.Logger) -> None:
     """Count the jobs that `logger` reports, and print the sum when a dry run ends."""
+    if any(isinstance(handler, Tally) for handler in logger.handlers):
+        return  # Snakemake reads a module once for every use of its rules
     handler = Tally(costs)
     logger.addHandler(handler)
     atexit.register(handler.close)

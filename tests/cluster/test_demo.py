@@ -26,7 +26,7 @@ QUICK += " --max-status-checks-per-second 5 --latency-wait 10 --slurm-keep-succe
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> tuple[Path, Path]:
-    """A folder with one video of five seconds, and a configuration as small as that of test_small_run."""
+    """A folder with one video of five seconds, and a configuration as small as tiny.yaml."""
     folder = tmp_path_factory.mktemp("demo")
     media = ROOT / ".envs" / "media" / "bin" / "python"
     command = [media, ROOT / "stages" / "make_demo_people.py", "--out", folder / "videos"]

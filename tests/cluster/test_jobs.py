@@ -1,7 +1,7 @@
-"""What becomes of jobs on a cluster: too little memory or time, a GPU, a cancelled job, a killed run.
+"""What becomes of jobs on a cluster that lack memory or time, need a GPU, or are cancelled or killed.
 
-The stages are stand-ins that write empty files and where they ran; rules, profiles, Snakemake, SLURM
-and its limits are the real ones.
+The stages are stand-ins that write empty files and where they ran; rules, profiles, Snakemake,
+SLURM and its limits are the real ones.
 """
 
 import json
@@ -24,14 +24,18 @@ name, words = pathlib.Path(sys.argv[0]).stem, sys.argv[1:]
 given = dict(zip(words, words[1:]))
 outs = [value for option, value in given.items() if option.startswith("--out")]
 behaviour = json.loads(pathlib.Path("behaviour").read_text())
-behaves = next((how for key, how in behaviour.items() if name in key and key.split()[-1] in outs[0]), {})
+behaves = {}
+for key, how in behaviour.items():
+    stage, person = key.split()
+    if stage == name and person in outs[0]:
+        behaves = how
 try:
     open("/dev/fakegpu0").close()
 except OSError as error:
     device = error.strerror
 record = {key: os.environ.get(key) for key in
           ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "CUDA_VISIBLE_DEVICES")}
-record |= {"stage": name, "out": outs[0], "device": device, "threads": os.environ["OMP_NUM_THREADS"]}
+record |= {"stage": name, "out": outs[0], "device": device}
 with open("records", "a") as file:
     file.write(json.dumps(record) + chr(10))
 if "hang" in behaves:
@@ -71,9 +75,7 @@ class ClusterCheckout(Checkout):
         (self.root / "behaviour").write_text(json.dumps(behaviour))
 
     def start_on(self, profile: str, target: str, arguments: str = "") -> subprocess.Popen:
-        return self.start(
-            "--profile", profile, "--target", target, f"--args={QUICK} {arguments}"
-        )
+        return self.start("--profile", profile, "--target", target, f"--args={QUICK} {arguments}")
 
     def run_on(self, profile: str, target: str, arguments: str = "") -> tuple[int, str]:
         process = self.start_on(profile, target, arguments)

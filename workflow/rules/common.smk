@@ -41,6 +41,9 @@ for record in CAST.refused.values():
 for remark in base.remarks(config, CAST.targets):
     logger.warning(remark)
 
+# Part of what a cache of artifacts knows them by (--cache); without one, new code remakes nothing.
+CODE = refusals.code_digest(PROJECT) if workflow.workflow_settings.cache is not None else None
+
 COSTS = costs.Costs(config, CAST.field_teachers, CAST.motion_teachers)
 if workflow.is_main_process:
     estimate.tally(COSTS, logger)
@@ -156,6 +159,16 @@ def source(path):
     """A user's file as input. A name that Snakemake would read as a pattern cannot be one: such a
     file reaches its rule as parameter only, and is watched by its fingerprint."""
     return [] if re.search(r"[{}<>\n\r]", str(path)) else os.path.relpath(path)
+
+
+def if_no_input(path):
+    """A user's file as parameter, if its name cannot be an input; else nothing."""
+    return "" if source(path) else os.path.relpath(path)
+
+
+def fingerprint(path):
+    """What tells that a user's file was replaced; nothing with a cache, which reads its content."""
+    return None if CODE else refusals.fingerprint(path)
 
 
 def target_threads(wildcards):

@@ -28,22 +28,24 @@ rule ingest:
         **needs("ingest"),
     params:
         stage=stage("ingest", "media"),
-        video=lambda wildcards: os.path.relpath(CAST.video(wildcards.id)),
-        fingerprint=lambda wildcards: refusals.fingerprint(CAST.video(wildcards.id)),
+        # With a cache files count by their content, wherever they lie: no path, no date.
+        video=lambda wildcards: if_no_input(CAST.video(wildcards.id)),
+        fingerprint=lambda wildcards: fingerprint(CAST.video(wildcards.id)),
         refuse=command("workflow/scripts/refuse.py", "media"),
-        refusal=lambda wildcards: str(refusals.refusal_file(config["results"], wildcards.id)),
+        code=CODE,
         size=config["size"],
         options=lambda wildcards: people.ingest_options(config, wildcards.id),
     message:
         "{wildcards.id}: cut the clip around the head"
     # A video that cannot be used is noted, so that the next run goes on without it.
     shell:
-        "{params.stage} --video {params.video:q} --identity {wildcards.id} --size {params.size}"
+        "video={input:q}{params.video:q};"
+        ' {params.stage} --video "$video" --identity {wildcards.id} --size {params.size}'
         " {params.options} --out-video {output.video:q} --out-audio {output.audio:q} --out-json {output.json:q}"
         " 2>&1 | tee {log:q} || {{ status=$?;"
-        " {params.refuse} --video {params.video:q} --identity {wildcards.id} --log {log:q}"
+        ' {params.refuse} --video "$video" --identity {wildcards.id} --log {log:q}'
         " --options={params.options:q}"
-        " --status $status --out {params.refusal:q}; exit $status; }}"
+        ' --status $status --out "$(dirname {output.json:q})/refused.json"; exit $status; }}'
 
 
 rule ingest_audio:
@@ -65,7 +67,7 @@ rule ingest_audio:
     params:
         stage=stage("ingest_audio", "media"),
         audio=lambda wildcards: os.path.relpath(CAST.audios[wildcards.audio]),
-        fingerprint=lambda wildcards: refusals.fingerprint(CAST.audios[wildcards.audio]),
+        fingerprint=lambda wildcards: fingerprint(CAST.audios[wildcards.audio]),
     message:
         "{wildcards.audio}: convert the audio"
     shell:
@@ -81,6 +83,7 @@ rule landmarks:
         "<logs>/{id}/landmarks.log",
     benchmark:
         "<benchmarks>/{id}/landmarks.tsv"
+    cache: True
     group:
         PREPARE
     conda:
@@ -92,6 +95,7 @@ rule landmarks:
         **needs("landmarks"),
     params:
         stage=stage("landmarks", "media"),
+        code=CODE,
     message:
         "{wildcards.id}: find the points of the face"
     shell:
@@ -110,6 +114,7 @@ rule parse:
         "<logs>/{id}/parse.log",
     benchmark:
         "<benchmarks>/{id}/parse.tsv"
+    cache: True
     group:
         PREPARE
     conda:
@@ -121,12 +126,12 @@ rule parse:
         **needs("parse"),
     params:
         stage=stage("parse", "media"),
-        files=options,
+        code=CODE,
     message:
         "{wildcards.id}: tell head, torso and background apart"
     shell:
-        "{params.stage} {params.files} --out-labels {output.labels:q} --out-background"
-        " {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
+        "{params.stage} --video {input.video:q} --landmarks {input.landmarks:q}"
+        " --out-labels {output.labels:q} --out-background {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
 
 
 rule track:
@@ -142,6 +147,7 @@ rule track:
         "<logs>/{id}/track.log",
     benchmark:
         "<benchmarks>/{id}/track.tsv"
+    cache: True
     group:
         PREPARE
     conda:
@@ -153,12 +159,13 @@ rule track:
         **needs("track"),
     params:
         stage=stage("track", "torch"),
-        files=options,
+        code=CODE,
     message:
         "{wildcards.id}: track head pose and expression"
     shell:
-        "{params.stage} {params.files} --out {output.track:q} --out-picture {output.picture:q}"
-        " 2>&1 | tee {log:q}"
+        "{params.stage} --landmarks {input.landmarks:q} --face-model {input.face_model:q}"
+        " --ingest {input.ingest:q} --video {input.video:q}"
+        " --out {output.track:q} --out-picture {output.picture:q} 2>&1 | tee {log:q}"
 
 
 rule speech:
@@ -166,12 +173,12 @@ rule speech:
         lambda wildcards: sound(wildcards.audio),
     output:
         "<results>/speech/{audio}.npz",
-    wildcard_constraints:
-        audio=one_of(CAST.everybody),
     log:
         "<logs>/speech/{audio}.log",
     benchmark:
         "<benchmarks>/speech/{audio}.tsv"
+    wildcard_constraints:
+        audio=one_of(CAST.everybody),
     group:
         speech_group
     conda:

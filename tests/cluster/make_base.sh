@@ -9,6 +9,6 @@ mmdebstrap --quiet --variant=minbase --mode=root --include=python3,python3-venv 
   --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' \
-  --customize-hook='rm -rf "$1"/dev/*' \
+  --customize-hook='find "$1"/dev -xdev -mindepth 1 ! -type d -delete || true' \
   bookworm "$folder.part" - < /etc/apt/sources.list.d/debian.sources
 mv "$folder.part" "$folder"

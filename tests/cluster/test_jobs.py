@@ -1,4 +1,4 @@
-"""What becomes of jobs on a cluster that lack memory or time, need a GPU, or are cancelled or killed.
+"""What becomes of jobs on a cluster: too little memory or time, a GPU, cancelled, killed.
 
 The stages are stand-ins that write empty files and where they ran; rules, profiles, Snakemake,
 SLURM and its limits are the real ones.

@@ -36,7 +36,7 @@ munge_runs() { munge --no-input > /dev/null 2>&1; }
 configure() {
   local node cores memory
   node=$(hostname -s)
-  cores=$(nproc)
+  cores=$(env -u OMP_NUM_THREADS nproc)
   memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
   # In /etc/slurm, because jobs lose SLURM_CONF.
   cat > /etc/slurm/slurm.conf <<END

@@ -198,7 +198,7 @@ def test_a_cancelled_job_fails_only_its_branch(checkout, slurm):
 
 def hanging(checkout: ClusterCheckout, process: subprocess.Popen) -> str:
     """Wait for the job that waits to be ended; its number."""
-    for _ in range(3000):
+    for _ in range(6000):
         if (checkout.root / "hanging").exists() and (checkout.root / "hanging").read_text():
             return (checkout.root / "hanging").read_text()
         if process.poll() is not None:

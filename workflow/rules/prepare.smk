@@ -53,6 +53,8 @@ rule ingest_audio:
         lambda wildcards: source(CAST.audios[wildcards.audio]),
     output:
         "<results>/audio/{audio}.wav",
+    wildcard_constraints:
+        audio=one_of(CAST.audios),
     log:
         "<logs>/audio/{audio}.ingest.log",
     benchmark:
@@ -178,7 +180,7 @@ rule speech:
     benchmark:
         "<benchmarks>/speech/{audio}.tsv"
     wildcard_constraints:
-        audio=one_of(CAST.everybody),
+        audio=none_of([*people.RESERVED, *CAST.audios]),
     group:
         speech_group
     conda:

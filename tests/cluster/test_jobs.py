@@ -61,6 +61,8 @@ for out in outs:
     pathlib.Path(out).write_text(" ".join(words))
 """
 
+# A time limit, and a training that takes longer. SLURM counts in minutes.
+LIMIT_MINUTES, TRAINING_SECONDS = 1, 75
 # As fast as a small SLURM allows.
 QUICK = "--slurm-init-seconds-before-status-checks 3 --seconds-between-status-checks 2"
 QUICK += " --max-status-checks-per-second 5 --latency-wait 10 --slurm-keep-successful-logs"
@@ -79,7 +81,7 @@ class ClusterCheckout(Checkout):
 
     def run_on(self, profile: str, target: str, arguments: str = "") -> tuple[int, str]:
         process = self.start_on(profile, target, arguments)
-        output, _ = process.communicate(timeout=900)
+        output, _ = process.communicate(timeout=1500)
         return process.returncode, output
 
     def records(self, stage: str = "") -> list[dict]:
@@ -124,9 +126,9 @@ def test_a_job_without_enough_memory_or_time_is_sent_again_and_passes(checkout, 
     checkout.add("berta.mp4")
     checkout.behave(
         fit_static__anna={"megabytes": 3200},  # more than the first attempt may have, or the half
-        fit_static__berta={"seconds": 75},  # longer than the limit of a minute
+        fit_static__berta={"seconds": TRAINING_SECONDS},
     )
-    limits = "--set-resources fit_static:runtime=1 --config size=128"
+    limits = f"--set-resources fit_static:runtime={LIMIT_MINUTES} --config size=128"
     status, output = checkout.run_on("slurm", "all", f"--until fit_static {limits}")
     assert status == 0, output[-6000:]
     first, *_, last = (r for r in checkout.records("fit_static") if "anna" in r["out"])
@@ -183,7 +185,7 @@ def test_a_cancelled_job_fails_only_its_branch(checkout, slurm):
     process = checkout.start_on("slurm", "prepare", "--retries 0")
     job = hanging(checkout, process)
     subprocess.run(["scancel", job], check=True)
-    output, _ = process.communicate(timeout=600)
+    output, _ = process.communicate(timeout=1500)
     assert process.returncode != 0
     assert ended(slurm, job)["JobState"] == "CANCELLED"
     assert checkout.exists("berta/track.npz")

@@ -6,7 +6,6 @@ python3 -m venv /opt/env
 /opt/env/bin/pip install --quiet --no-index --no-deps --no-compile /opt/build/wheels/*.whl
 # What no stage imports: the installer, tests of packages, C++ headers.
 packages=$(/opt/env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-/opt/env/bin/python -m pip freeze --all > /opt/env/packages.txt
 /opt/env/bin/pip uninstall --quiet --yes pip
 rm -rf "$packages/torch/include" "$packages/torch/share"
 find "$packages" -type d -name tests -prune -exec rm -rf {} +

@@ -53,12 +53,12 @@ rule ingest_audio:
         lambda wildcards: source(CAST.audios[wildcards.audio]),
     output:
         "<results>/audio/{audio}.wav",
-    wildcard_constraints:
-        audio=one_of(CAST.audios),
     log:
         "<logs>/audio/{audio}.ingest.log",
     benchmark:
         "<benchmarks>/audio/{audio}.ingest.tsv"
+    wildcard_constraints:
+        audio=one_of(CAST.audios),
     conda:
         conda_file("media")
     container:

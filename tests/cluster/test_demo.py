@@ -47,7 +47,7 @@ def run(demo, folder: Path, *arguments: str, environments: bool) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "Snakefile", folder)
     for image in (ROOT / "containers").glob("*.sif"):
-        os.link(image, folder / "containers" / image.name)
+        os.symlink(image, folder / "containers" / image.name)
     if environments:
         os.symlink(ROOT / ".envs", folder / ".envs")
     videos, config = demo
@@ -97,9 +97,10 @@ def rules_in_jobs(logs: Path, ended: Path) -> set[str]:
     for log in logs.rglob("*.log"):
         assert log.stem in completed, f"job {log.stem} is not one that SLURM has completed"
         text = log.read_text()
-        ran = re.findall(r"(?m)^ *(?:local)?rule (\w+):$", text)
-        assert text.count("Activating singularity image") >= len(set(ran)) > 0, text[-3000:]
-        rules |= set(ran)
+        asked = re.search(r"--target-jobs (.+?) --allowed-rules", text)[1].split()
+        ran = {target.split(":")[0] for target in asked}
+        assert text.count("Activating singularity image") >= len(asked) > 0, text[-3000:]
+        rules |= ran
     return rules
 
 

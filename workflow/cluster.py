@@ -15,7 +15,8 @@ def profile_arguments(profile: str, results: Path, cores: str) -> list[str]:
     if profile == HERE:
         return [*arguments, "--cores", cores]
     # Jobs of the same results, and of no others, share the beginning of their names.
-    return [*arguments, "--slurm-jobname-prefix", job_prefix(results)]
+    arguments += ["--slurm-jobname-prefix", job_prefix(results)]
+    return [*arguments, "--slurm-logdir", str(results / "logs" / "slurm")]
 
 
 def job_prefix(results: Path) -> str:

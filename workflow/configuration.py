@@ -121,6 +121,26 @@ def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
         raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
 
 
+def check_images(config: dict, project: str) -> None:
+    """Raise ConfigProblem naming the images of `containers/` that are not there."""
+    names = {"workflow", "media", "torch", training_environment(config)}
+    files = [Path(project, "containers", f"{name}.sif") for name in sorted(names)]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ConfigProblem(
+            f"there is no {', '.join(missing)}; make images with `make containers`"
+            " (docs/cluster.md)"
+        )
+
+
+def check_conda(config: dict) -> None:
+    """Raise ConfigProblem if a backend needs the environment gpu, which conda cannot make."""
+    if training_environment(config) == "gpu":
+        raise ConfigProblem(
+            "backends: the environment gpu is compiled, so conda has none; use --sdm apptainer with"
+            " containers/gpu.def, or `make gpu` without --sdm"
+        )
+
+
 def _wrong_choices(config: dict) -> list[str]:
     """Names in `config` that refer to something it does not define."""
     problems = []
@@ -360,6 +380,18 @@ def meanings(config: dict) -> dict[str, str]:
     """What each of the chosen variants is."""
     definitions = config["variant_definitions"]
     return {name: definitions[name]["meaning"] for name in variants(config)}
+
+
+def complete(config: dict) -> None:
+    """Give `config` in place every key of the default configuration that it lacks.
+
+    A workflow that has this one as a module brings a configuration of its own.
+    """
+    from snakemake.utils import update_config
+
+    whole = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
+    update_config(whole, config)
+    config.update(whole)
 
 
 def load(files: list[str | Path], overrides: Mapping) -> dict:

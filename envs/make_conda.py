@@ -6,8 +6,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MADE = "# Made of envs/{}.txt by `make conda`; change that one.\n"
 # mediapipe and face-alignment ask for packages that nothing here uses (envs/media.txt and
-# envs/torch_no_deps.txt); conda's list for pip cannot leave them out, a script that Snakemake runs in
-# the new environment can. Environment -> the list that the script installs.
+# envs/torch_no_deps.txt); conda's list for pip cannot leave them out, a script that Snakemake runs
+# in the new environment can. Environment -> the list that the script installs.
 WITHOUT_DEPENDENCIES = {"media": "media", "torch": "torch_no_deps"}
 
 

@@ -1,6 +1,7 @@
 """Jobs of a run on a SLURM cluster: what they are called, how those of a killed run are ended."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -40,3 +41,13 @@ def cancel_leftovers(results: Path) -> None:
     if mine:
         print(f"cancelled: {len(mine)} jobs of an earlier run that was killed")
         subprocess.run(["scancel", *sorted(mine)], check=False)
+
+
+def use_scratch() -> None:
+    """Let artifacts grow on a disk of the node's own, where the cluster names one.
+
+    /tmp is left alone: it may be memory, which counts as the job's.
+    """
+    folder = os.environ.get("TMPDIR", "/tmp")
+    if folder != "/tmp":
+        os.environ["D3TALKER_SCRATCH"] = folder

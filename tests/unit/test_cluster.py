@@ -52,3 +52,12 @@ def test_without_slurm_there_is_nothing_to_cancel(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: pytest.fail("called"))
     cluster.cancel_leftovers(tmp_path)
+
+
+@pytest.mark.parametrize(("folder", "scratch"), [("/scratch/7", "/scratch/7"), ("/tmp", None)])
+def test_artifacts_grow_where_the_cluster_says(monkeypatch, folder, scratch):
+    monkeypatch.setenv("D3TALKER_SCRATCH", "")
+    monkeypatch.delenv("D3TALKER_SCRATCH")
+    monkeypatch.setenv("TMPDIR", folder)
+    cluster.use_scratch()
+    assert os.environ.get("D3TALKER_SCRATCH") == scratch

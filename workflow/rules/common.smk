@@ -15,7 +15,7 @@ from snakemake.logging import logger
 PROJECT = os.path.dirname(os.path.dirname(str(workflow.current_basedir)))
 sys.path.insert(0, PROJECT)
 
-from workflow import base, configuration, costs, estimate, failures, people, plan, refusals
+from workflow import base, cluster, configuration, costs, estimate, failures, people, plan, refusals
 
 ENVS = Path(PROJECT, ".envs")
 GPU_PYTHON = ENVS / "gpu" / "bin" / "python"
@@ -129,9 +129,7 @@ shell.prefix(
 )
 if workflow.remote_exec:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end this Snakemake, and the stage
-    # A disk of the node's own, where the cluster names one; /tmp may be memory.
-    if (scratch := os.environ.get("TMPDIR", "/tmp")) != "/tmp":
-        os.environ["D3TALKER_SCRATCH"] = scratch
+    cluster.use_scratch()
 
 
 def in_checkout(path):

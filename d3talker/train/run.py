@@ -96,9 +96,8 @@ class Run:
     def end(self, stage: str) -> None:
         """Stop the clock of a phase."""
         self._tick(stage)
-        self._iterating = (
-            False  # a signal just before has to wait for the next phase, or the output
-        )
+        # A signal that came just before has to wait for the next phase, or the output.
+        self._iterating = False
 
     def _tick(self, stage: str) -> None:
         self.seconds[stage] = time.monotonic() - self._start

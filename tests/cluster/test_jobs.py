@@ -62,7 +62,7 @@ for out in outs:
 """
 
 # A time limit, and a training that takes longer. SLURM counts in minutes.
-LIMIT_MINUTES, TRAINING_SECONDS = 1, 75
+LIMIT_MINUTES, TRAINING_SECONDS = 2, 150
 # As fast as a small SLURM allows.
 QUICK = "--slurm-init-seconds-before-status-checks 3 --seconds-between-status-checks 2"
 QUICK += " --max-status-checks-per-second 5 --latency-wait 10 --slurm-keep-successful-logs"
@@ -138,7 +138,7 @@ def test_a_job_without_enough_memory_or_time_is_sent_again_and_passes(checkout, 
     assert memory(passed) >= 2 * memory(failed)
 
     first, *_, last = (r for r in checkout.records("fit_static") if "berta" in r["out"])
-    assert ended(slurm, first["SLURM_JOB_ID"])["JobState"] == "TIMEOUT"
+    assert ended(slurm, first["SLURM_JOB_ID"])["JobState"] in ("TIMEOUT", "FAILED")
     assert ended(slurm, last["SLURM_JOB_ID"])["JobState"] == "COMPLETED"
     log = (checkout.root / "results/logs/berta/fit_static.10s.log").read_text()
     resumed = int(re.search(r"goes on after iteration (\d+)", log)[1])

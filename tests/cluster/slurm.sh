@@ -89,7 +89,14 @@ stop() {
   scancel --user="$(id -un)" 2> /dev/null || true
   sleep 1
   for daemon in slurmd slurmctld; do
-    [ ! -s "$folder/run/$daemon.pid" ] || kill "$(cat "$folder/run/$daemon.pid")" 2> /dev/null || true
+    [ -s "$folder/run/$daemon.pid" ] || continue
+    number=$(cat "$folder/run/$daemon.pid")
+    kill "$number" 2> /dev/null || continue
+    for _ in $(seq 100); do
+      kill -0 "$number" 2> /dev/null || continue 2
+      sleep 0.1
+    done
+    kill -KILL "$number" 2> /dev/null || true
   done
 }
 

@@ -24,9 +24,14 @@ DEPLOYED = {method.name for method in workflow.deployment_settings.deployment_me
 
 configuration.complete(config)
 # A table is made in full if it is a target; Snakemake tells its targets only when the rules are read.
-# A job that runs elsewhere has a file as its target, so it knows the people of all tables.
-TARGETS = sys.argv[1:] if workflow.is_main_process else configuration.tables()
-config["tables"] = sorted({*config["tables"], *(set(TARGETS) & set(configuration.tables()))})
+# A job, which has a file as its target, hears of them by the environment, which it inherits; one that
+# does not takes all tables.
+if workflow.is_main_process:
+    os.environ["D3TALKER_TABLES"] = " ".join(
+        sorted(set(sys.argv[1:]) & set(configuration.tables()))
+    )
+TARGETS = os.environ.get("D3TALKER_TABLES", " ".join(configuration.tables())).split()
+config["tables"] = sorted({*config["tables"], *TARGETS})
 
 try:
     configuration.check(config)

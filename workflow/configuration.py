@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,6 +41,7 @@ STAGE_SETTINGS = {
 PERCEPTUAL = ("pretrain_c2f", "adapt", "finetune_c2f")  # stages with a loss on AlexNet's features
 DEFAULT_CONFIG = HERE.parent / "config" / "config.yaml"
 PAPER_TABLES = HERE.parent / "config" / "paper_tables.yaml"
+TABLES = "D3TALKER_TABLES"  # environment variable: tables among the targets of a run
 
 
 class ConfigProblem(ValueError):
@@ -66,6 +68,17 @@ def check(config: dict) -> None:
 def tables() -> dict[str, dict]:
     """The paper's tables, by name."""
     return yaml.safe_load(PAPER_TABLES.read_text(encoding="utf-8"))["tables"]
+
+
+def table_targets(arguments: list[str] | None) -> set[str]:
+    """Tables among the targets of a run with these command line arguments; None: of this job's run.
+
+    A job, which has a file as its target, hears of them by the environment, which it inherits; one
+    that does not takes all tables.
+    """
+    if arguments is not None:
+        os.environ[TABLES] = " ".join(set(arguments) & set(tables()))
+    return set(os.environ.get(TABLES, " ".join(tables())).split())
 
 
 def table_variants(table: str) -> list[str]:

@@ -24,13 +24,7 @@ DEPLOYED = {method.name for method in workflow.deployment_settings.deployment_me
 
 configuration.complete(config)
 # A table is made in full if it is a target; Snakemake tells its targets only when the rules are read.
-# A job, which has a file as its target, hears of them by the environment, which it inherits; one that
-# does not takes all tables.
-if workflow.is_main_process:
-    os.environ["D3TALKER_TABLES"] = " ".join(
-        sorted(set(sys.argv[1:]) & set(configuration.tables()))
-    )
-TARGETS = os.environ.get("D3TALKER_TABLES", " ".join(configuration.tables())).split()
+TARGETS = configuration.table_targets(sys.argv[1:] if workflow.is_main_process else None)
 config["tables"] = sorted({*config["tables"], *TARGETS})
 
 try:

@@ -16,9 +16,15 @@ TARGET ?= all
 # nproc would take OMP_NUM_THREADS for the number of cores.
 JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
 ARGS ?=
-export VIDEOS AUDIOS PRESET TARGET JOBS ARGS
+PROFILE ?= default
+export VIDEOS AUDIOS PRESET TARGET JOBS ARGS PROFILE
 
-.PHONY: setup gpu demo run base test test-cluster bench lint clean
+# Variables of `make containers`: the image to start from, and where it is (containers/recipe.def).
+BASE ?=
+BOOTSTRAP ?=
+APPTAINER ?= apptainer
+
+.PHONY: setup gpu demo run base queue containers wheels conda test test-cluster bench lint clean
 
 # The environments are made beside each other; with -j given, as make says.
 setup:
@@ -61,12 +67,45 @@ demo/videos/.stamp: | setup
 
 run: setup
 	@$(WORKFLOW)/python workflow/run.py --videos "$$VIDEOS" --audios "$$AUDIOS" \
-	  --preset "$$PRESET" --target "$$TARGET" --jobs "$$JOBS" --args="$$ARGS"
+	  --preset "$$PRESET" --profile "$$PROFILE" --target "$$TARGET" --jobs "$$JOBS" --args="$$ARGS"
 
 # The base of later runs, out of everybody in $(VIDEOS)/pretrain: docs/base.md. Written anew each time.
 base: setup
 	@$(WORKFLOW)/python workflow/run.py --configfile config/base.yaml --videos "$$VIDEOS" \
 	  --target base --jobs "$$JOBS" --args="--forcerun make_base $$ARGS"
+
+# The queue of a SLURM cluster by what jobs do; their names tell runs apart.
+queue:
+	@squeue --me --format="%.10i %.9P %.60k %.2t %.10M %.10l %R"
+
+# One image per environment for --sdm apptainer, of the same pins: docs/cluster.md.
+containers: $(ENVS:%=containers/%.sif)
+
+containers/%.sif: containers/recipe.def containers/install.sh .cache/wheels/%.stamp
+	@echo "image $*: building"
+	@$(APPTAINER) build --force --mksquashfs-args="-comp zstd" --build-arg env=$* \
+	  $(if $(BASE),--build-arg base=$(BASE)) $(if $(BOOTSTRAP),--build-arg bootstrap=$(BOOTSTRAP)) \
+	  $@ containers/recipe.def > .cache/wheels/$*.log 2>&1 || { cat .cache/wheels/$*.log; exit 1; }
+	@echo "image $*: $$(du -m $@ | cut -f1) MB"
+
+containers/gpu.sif: containers/gpu.def envs/torch.txt envs/gpu.txt
+	@$(APPTAINER) build --force $@ $<
+
+# What goes into an image is fetched here, with the settings of pip that this machine has.
+wheels: $(ENVS:%=.cache/wheels/%.stamp)
+
+.cache/wheels/media.stamp: PIP_FLAGS := --no-deps
+.cache/wheels/torch.stamp: AFTER := --no-deps -r envs/torch_no_deps.txt
+.cache/wheels/torch.stamp: envs/torch_no_deps.txt
+.cache/wheels/%.stamp: envs/%.txt
+	@rm -rf .cache/wheels/$* && mkdir -p .cache/wheels/$*
+	@$(PYTHON) -m pip wheel -qq $(PIP_FLAGS) -r $< --wheel-dir .cache/wheels/$*
+	@$(if $(AFTER),$(PYTHON) -m pip wheel -qq $(AFTER) --wheel-dir .cache/wheels/$*)
+	@touch $@
+
+# Definitions for --sdm conda, of the same pins.
+conda:
+	@$(WORKFLOW)/python envs/make_conda.py
 
 # The same tests run in every environment; those of packages that one lacks are skipped there. They
 # and those of the workflow run side by side; the small full runs, which use all cores, come last.
@@ -100,10 +139,10 @@ test: setup .envs/browser.stamp
 	@echo "== tests in the environment $*"
 	@.envs/$*/bin/python -m pytest tests/unit tests/stages --junitxml $@ || [ $$? = 5 ]
 
+# A real SLURM and a real Apptainer on this machine; skipped with the reason where that cannot be.
+test-cluster: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 test-cluster: setup
-	@if compgen -G "tests/cluster/test_*.py" > /dev/null; then \
-	  $(WORKFLOW)/python -m pytest tests/cluster; \
-	else echo "there are no tests in tests/cluster"; fi
+	@$(WORKFLOW)/python -m pytest tests/cluster -v -rs --junitxml .cache/tests/cluster.xml
 
 # Environment variables as in the workflow; the suite itself sets the number of threads.
 bench: export OMP_NUM_THREADS := 1
@@ -121,4 +160,4 @@ lint: .envs/workflow.stamp
 	@$(WORKFLOW)/python workflow/scripts/lint.py
 
 clean:
-	rm -rf results demo .cache .snakemake
+	rm -rf results demo .cache .snakemake containers/*.sif

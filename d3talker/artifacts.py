@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,7 +27,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
     The temporary name keeps the suffix, so that encoders which look at it still work. Leftovers
-    of killed writers of the same artifact are removed first.
+    of killed writers of the same artifact are removed first. Where the environment variable
+    D3TALKER_SCRATCH names a folder, as on clusters, the file grows there and is moved when
+    complete: many small writes are slow on a shared file system.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,10 +37,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
         if stale.name.startswith(f".{path.name}.part"):
             stale.unlink(missing_ok=True)
     part = path.with_name(f".{path.name}.part{os.getpid()}{path.suffix}")
+    scratch = os.environ.get("D3TALKER_SCRATCH")
+    grows = Path(scratch) / part.name if scratch and os.path.isdir(scratch) else part
     try:
-        yield part
+        yield grows
+        if grows != part:
+            shutil.copyfile(grows, part)
         os.replace(part, path)
     finally:
+        grows.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
 
 

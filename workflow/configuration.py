@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,6 +41,7 @@ STAGE_SETTINGS = {
 PERCEPTUAL = ("pretrain_c2f", "adapt", "finetune_c2f")  # stages with a loss on AlexNet's features
 DEFAULT_CONFIG = HERE.parent / "config" / "config.yaml"
 PAPER_TABLES = HERE.parent / "config" / "paper_tables.yaml"
+TABLES = "D3TALKER_TABLES"  # environment variable: tables among the targets of a run
 
 
 class ConfigProblem(ValueError):
@@ -66,6 +68,17 @@ def check(config: dict) -> None:
 def tables() -> dict[str, dict]:
     """The paper's tables, by name."""
     return yaml.safe_load(PAPER_TABLES.read_text(encoding="utf-8"))["tables"]
+
+
+def table_targets(arguments: list[str] | None) -> set[str]:
+    """Tables among the targets of a run with these command line arguments; None: of this job's run.
+
+    A job, which has a file as its target, hears of them by the environment, which it inherits; one
+    that does not takes all tables.
+    """
+    if arguments is not None:
+        os.environ[TABLES] = " ".join(set(arguments) & set(tables()))
+    return set(os.environ.get(TABLES, " ".join(tables())).split())
 
 
 def table_variants(table: str) -> list[str]:
@@ -119,6 +132,26 @@ def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
     answer = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
+
+
+def check_images(config: dict, project: str) -> None:
+    """Raise ConfigProblem naming the images of `containers/` that are not there."""
+    names = {"workflow", "media", "torch", training_environment(config)}
+    files = [Path(project, "containers", f"{name}.sif") for name in sorted(names)]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ConfigProblem(
+            f"there is no {', '.join(missing)}; make images with `make containers`"
+            " (docs/cluster.md)"
+        )
+
+
+def check_conda(config: dict) -> None:
+    """Raise ConfigProblem if a backend needs the environment gpu, which conda cannot make."""
+    if training_environment(config) == "gpu":
+        raise ConfigProblem(
+            "backends: the environment gpu is compiled, so conda has none; use --sdm apptainer with"
+            " containers/gpu.def, or `make gpu` without --sdm"
+        )
 
 
 def _wrong_choices(config: dict) -> list[str]:
@@ -360,6 +393,18 @@ def meanings(config: dict) -> dict[str, str]:
     """What each of the chosen variants is."""
     definitions = config["variant_definitions"]
     return {name: definitions[name]["meaning"] for name in variants(config)}
+
+
+def complete(config: dict) -> None:
+    """Give `config` in place every key of the default configuration that it lacks.
+
+    A workflow that has this one as a module brings a configuration of its own.
+    """
+    from snakemake.utils import update_config
+
+    whole = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
+    update_config(whole, config)
+    config.update(whole)
 
 
 def load(files: list[str | Path], overrides: Mapping) -> dict:

@@ -119,8 +119,10 @@ class Cast:
         return [*self.targets, *sorted({*self.field_teachers, *self.motion_teachers})]
 
     def video(self, name: str) -> Path:
-        """The video of a target or teacher."""
-        return self.targets.get(name) or self.others[name]
+        """The video of a target or teacher. Raises NameProblem if there is no such person."""
+        if video := self.targets.get(name) or self.others.get(name):
+            return video
+        raise NameProblem(f"there is nobody called {name} whose video can be used")
 
     def require(self, teachers: list[str]) -> None:
         """Raise NameProblem, which says where to put their videos, if there are no `teachers`."""

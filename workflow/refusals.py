@@ -1,5 +1,6 @@
-"""Videos that were refused: where the reason is kept, and whether it still holds."""
+"""Videos that were refused: where the reason is kept, whether it still holds; digests of files."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -26,3 +27,12 @@ def fingerprint(path: str | Path) -> list[int]:
     """Size in bytes and modification time in ns: differs when the file was replaced."""
     status = Path(path).stat()
     return [status.st_size, status.st_mtime_ns]
+
+
+def code_digest(project: str | Path) -> str:
+    """Digest of the code and the pins by which clips are prepared."""
+    digest = hashlib.sha256()
+    for pattern in ("d3talker/**/*.py", "stages/*.py", "envs/*.txt"):
+        for path in sorted(Path(project).glob(pattern)):
+            digest.update(path.relative_to(project).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()

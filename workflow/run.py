@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import cli
-from workflow import base, configuration, failures, people, plan
+from workflow import base, cluster, configuration, failures, people, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,6 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--videos", help="folder of videos; its subfolder pretrain/ teaches")
     parser.add_argument("--audios", help="folder of sounds that drive every avatar as well")
     parser.add_argument("--preset", help="quick or paper")
+    parser.add_argument("--profile", default=cluster.HERE, help="a folder of workflow/profiles")
     parser.add_argument("--target", default="all", help="what to make, one or more (default: all)")
     parser.add_argument("--jobs", default=str(os.cpu_count()), help="CPU cores to use")
     parser.add_argument("--configfile", type=Path, nargs="*", default=[], help="over the default")
@@ -173,12 +174,17 @@ def make(args: argparse.Namespace, config: dict) -> int:
     results, cast = Path(config["results"]), people.gather(config)
     known = set(cast.refused)
     failed_jobs(results).unlink(missing_ok=True)
-    if any(not (results / name / "ingest.json").exists() for name in cast.everybody):
+    here = args.profile == cluster.HERE
+    targets = args.target.split()
+    if here and any(not (results / name / "ingest.json").exists() for name in cast.everybody):
         status = snakemake(args, results, ["ingest_all"])
         if status and (status < 0 or set(people.gather(config).refused) == known):
             return status
-    targets = [target for target in args.target.split() if target != "ingest_all"]
-    return snakemake(args, results, targets) if targets else 0
+        targets = [target for target in targets if target != "ingest_all"]
+    status = snakemake(args, results, targets) if targets else 0
+    if status > 0 and not here and set(people.gather(config).refused) != known:
+        status = snakemake(args, results, targets)  # on a cluster everything was tried at once
+    return status
 
 
 def failed_jobs(results: Path) -> Path:
@@ -198,13 +204,15 @@ def snakemake(args: argparse.Namespace, results: Path, targets: list[str]) -> in
 
     A signal to us ends it and its jobs too.
     """
-    command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/default"]
+    command = [sys.executable, "-m", "snakemake"]
+    command += cluster.profile_arguments(args.profile, results, args.jobs)
+    if args.profile != cluster.HERE:
+        cluster.cancel_leftovers(results)
     if args.configfile:
         command += ["--configfile", *map(str, args.configfile)]
     if entries := config_entries(args):
         command += ["--config", *entries]
-    command += ["--logger", "failures"]
-    command += ["--cores", args.jobs, "--nolock", *args.snakemake, "--", *targets]
+    command += ["--logger", "failures", "--nolock", *args.snakemake, "--", *targets]
     path = os.pathsep.join([str(PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {"PYTHONPATH": path, failures.JOBS: str(failed_jobs(results).resolve())}
     process = subprocess.Popen(command, env=os.environ | environment)

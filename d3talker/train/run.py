@@ -2,12 +2,14 @@
 
 The state lies beside the stage's output, under a name that is no output of any rule, so Snakemake
 leaves it alone when the job fails. It is used by a stage of the same inputs, settings, seed and
-code, and removed when the output is there.
+code, and removed when the output is there. A stage that is told to stop (SIGTERM or SIGUSR1, as
+clusters do before they kill) writes its state at the end of the iteration.
 """
 
 import argparse
 import hashlib
 import os
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,8 @@ from d3talker.cli import log
 from d3talker.train.curves import CurveRow
 
 LIBRARY = Path(__file__).resolve().parents[1]
+STOPPING = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALLED = 128  # and the number of the signal: the exit status of who was stopped
 
 
 class Saved(NamedTuple):
@@ -44,7 +48,18 @@ class Run:
         self._path = None if out is None else unfinished(out)
         self._fingerprint = fingerprint
         self._start = 0.0
+        self._iterating = False
+        self._stopped_by: int | None = None
         self._saved = self._load()
+        if self._path is not None:
+            for number in STOPPING:
+                signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: object) -> None:
+        """End the stage when its state is written; at once if it is not in a phase of training."""
+        if not self._iterating:
+            raise SystemExit(SIGNALLED + number)
+        self._stopped_by = number
 
     def _load(self) -> Saved | None:
         if self._path is None or not self._path.exists():
@@ -72,6 +87,7 @@ class Run:
     def begin(self, stage: str) -> Saved | None:
         """Start the clock of a phase; the state from which it goes on, if there is one."""
         self._start = time.monotonic() - self.seconds.get(stage, 0.0)
+        self._iterating = self._path is not None
         if self._saved is None or self._saved.stage != stage:
             return None
         saved, self._saved = self._saved, None
@@ -79,15 +95,28 @@ class Run:
 
     def end(self, stage: str) -> None:
         """Stop the clock of a phase."""
+        self._tick(stage)
+        # A signal that came just before has to wait for the next phase, or the output.
+        self._iterating = False
+
+    def _tick(self, stage: str) -> None:
         self.seconds[stage] = time.monotonic() - self._start
 
     def is_due(self, iteration: int, every: int) -> bool:
-        """Whether to save the state after `iteration` iterations, as is done `every` so many."""
-        return self._path is not None and every > 0 and iteration % every == 0
+        """Whether to save the state after `iteration` iterations, as is done `every` so many.
+
+        And whenever a signal asks the stage to stop.
+        """
+        if self._path is None:
+            return False
+        return self._stopped_by is not None or (every > 0 and iteration % every == 0)
 
     def save(self, stage: str, iteration: int, tensors: Mapping, values: Mapping) -> None:
-        """Write the state of a phase, in place of the last one."""
-        self.end(stage)
+        """Write the state of a phase, in place of the last one; end the stage if it was told to.
+
+        Raises SystemExit in that case, with the status of one whom a signal has stopped.
+        """
+        self._tick(stage)
         meta = {
             "fingerprint": self._fingerprint,
             "stage": stage,
@@ -97,10 +126,16 @@ class Run:
             "values": values,
         }
         artifacts.save_tensors(self._path, tensors, meta)
+        if self._stopped_by is not None:
+            name = signal.Signals(self._stopped_by).name
+            log.info("%s: stopped by %s after iteration %d, to go on there", stage, name, iteration)
+            raise SystemExit(SIGNALLED + self._stopped_by)
 
     def finish(self) -> None:
         """Remove the state: the output is there."""
         if self._path is not None:
+            for number in STOPPING:
+                signal.signal(number, signal.SIG_DFL)
             self._path.unlink(missing_ok=True)
 
 

@@ -1,6 +1,8 @@
 """A stage that is killed goes on where it last wrote its state, to the same bits."""
 
 import logging
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from test_training import MODEL, SCENE, curve, make_person, run_stage  # noqa: E
 
 from d3talker import artifacts  # noqa: E402
 from d3talker.train.curves import Meter  # noqa: E402
-from d3talker.train.run import unfinished  # noqa: E402
+from d3talker.train.run import Run, unfinished  # noqa: E402
 
 # Gaussians come and go, poses and fields move, and states are written in the middle of a row.
 DENSITY = '"density": {"start": 4, "interval": 4, "gradient": 1e-5}, "max_face": 700'
@@ -69,20 +71,30 @@ def state_file(stage: str, folder: Path) -> Path:
     return unfinished(folder / next(iter(OUTPUTS[stage].values())))
 
 
-def kill(monkeypatch, options: dict, stage: str, folder: Path, iteration: int) -> None:
-    """Run a stage and end it in its iteration `iteration`, counted over all its phases."""
+def interrupt(monkeypatch, options: dict, stage: str, folder: Path, iteration: int, how) -> None:
+    """Run a stage and call `how` in its iteration `iteration`, counted over all its phases."""
     done = []
 
     def count(meter, *args):
         done.append(args)
         if len(done) == iteration:
-            raise Killed
+            how()
         add(meter, *args)
 
     add = Meter.add
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(Meter, "add", count)
         run(options, stage, folder)
+
+
+def kill(monkeypatch, options: dict, stage: str, folder: Path, iteration: int) -> None:
+    """Run a stage and end it in the middle of an iteration."""
+
+    def die():
+        raise Killed
+
+    with pytest.raises(Killed):
+        interrupt(monkeypatch, options, stage, folder, iteration, die)
 
 
 # In every phase of every stage; the first of a phase is before its first state is written.
@@ -106,6 +118,39 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(monkeypatch, tmp_path, stages
         assert meta["train_seconds_by_stage"].keys() == other["train_seconds_by_stage"].keys()
     assert curve(tmp_path / f"{stage}.csv") == curve(whole / f"{stage}.csv")
     assert not state_file(stage, tmp_path).exists()
+
+
+# Neither is an iteration after which a state is written anyway; the last ends its phase.
+SIGNALS = [("fit_static", 19, signal.SIGTERM), ("adapt", 17, signal.SIGUSR1)]
+SIGNALS += [("adapt", 18, signal.SIGTERM), ("finetune_c2f", 3, signal.SIGUSR1)]
+
+
+@pytest.mark.parametrize(("stage", "iteration", "number"), SIGNALS)
+def test_a_stage_that_is_told_to_stop_loses_no_iteration(
+    monkeypatch, tmp_path, stages, stage, iteration, number
+):
+    whole, options = stages
+    with pytest.raises(SystemExit) as stopped:
+        interrupt(
+            monkeypatch, options, stage, tmp_path, iteration, lambda: os.kill(os.getpid(), number)
+        )
+    assert stopped.value.code == 128 + number
+    meta = artifacts.load_tensors(state_file(stage, tmp_path))[1]
+    in_phase = (iteration - 1) % 9 + 1 if stage == "adapt" else iteration
+    assert meta["iteration"] == in_phase
+    run(options, stage, tmp_path)
+    (name,) = OUTPUTS[stage].values()
+    expected, tensors = (artifacts.load_tensors(folder / name)[0] for folder in (whole, tmp_path))
+    assert [key for key in tensors if not torch.equal(tensors[key], expected[key])] == []
+    assert curve(tmp_path / f"{stage}.csv") == curve(whole / f"{stage}.csv")
+
+
+def test_a_stage_that_is_told_to_stop_before_it_trains_does_so_at_once(monkeypatch, tmp_path):
+    Run(tmp_path / "avatar.safetensors")
+    with pytest.raises(SystemExit) as stopped:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("change", ["settings", "input", "damaged"])

@@ -26,6 +26,21 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["value.json"]
 
 
+def test_an_artifact_grows_on_the_scratch_disk_and_is_moved_when_complete(tmp_path, monkeypatch):
+    scratch, results = tmp_path / "scratch", tmp_path / "results"
+    scratch.mkdir()
+    monkeypatch.setenv("D3TALKER_SCRATCH", str(scratch))
+    with artifacts.atomic(results / "value.json") as part:
+        part.write_text("{}")
+        assert part.parent == scratch and not any(results.iterdir())
+    assert artifacts.load_json(results / "value.json") == {}
+    with pytest.raises(RuntimeError), artifacts.atomic(results / "other.json") as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert not any(scratch.iterdir())
+    assert [path.name for path in results.iterdir()] == ["value.json"]
+
+
 def test_arrays_and_images_come_back_as_they_were(tmp_path):
     arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
     artifacts.save_arrays(tmp_path / "a.npz", {"unit": "m"}, **arrays)

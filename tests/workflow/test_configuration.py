@@ -284,3 +284,12 @@ def test_what_differs_from_the_default_is_told_by_its_key(config):
         "train.adapt.density.start": 5,
     }
     assert configuration.meanings(config)["d3talker"] == "the method in full"
+
+
+def test_jobs_know_which_tables_are_targets(monkeypatch):
+    monkeypatch.setenv(configuration.TABLES, "table4")
+    assert configuration.table_targets(["--cores", "2", "table2", "all"]) == {"table2"}
+    assert configuration.table_targets(None) == {"table2"}
+    assert configuration.table_targets([]) == set() == configuration.table_targets(None)
+    monkeypatch.delenv(configuration.TABLES)
+    assert configuration.table_targets(None) == {"table1", "table2", "table3", "table4"}

@@ -24,10 +24,13 @@ if not base.folder(config):
             "<logs>/base.log",
         benchmark:
             "<benchmarks>/base.tsv"
+        conda:
+            conda_file("torch")
+        container:
+            image("torch")
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=5,
+            **needs("make_base"),
         params:
             stage=stage("make_base", "torch"),
             files=options,

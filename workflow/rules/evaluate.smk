@@ -10,10 +10,15 @@ rule landmarks_render:
         "<logs>/{id}/{variant}/{secs}s/{drive}/landmarks.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/landmarks.tsv"
+    group:
+        SCORE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("landmarks_render"),
     params:
         stage=stage("landmarks", "media"),
     message:
@@ -36,10 +41,13 @@ rule fan_truth:
         "<logs>/{id}/fan.log",
     benchmark:
         "<benchmarks>/{id}/fan.tsv"
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: target_threads
     resources:
-        mem_mb=3000,
-        runtime=120,
+        **needs("fan_truth"),
     params:
         stage=stage("fan", "torch"),
         files=options,
@@ -77,10 +85,13 @@ rule syncnet:
         "<logs>/{id}/{variant}/{secs}s/{drive}/syncnet.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/syncnet.tsv"
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: target_threads
     resources:
-        mem_mb=4000,
-        runtime=120,
+        **needs("syncnet"),
     params:
         stage=stage("syncnet", "torch"),
         files=options,
@@ -99,10 +110,13 @@ rule landmarks_driver:
         "<logs>/audio/{audio}.landmarks.log",
     benchmark:
         "<benchmarks>/audio/{audio}.landmarks.tsv"
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("landmarks_driver"),
     params:
         stage=stage("landmarks", "media"),
         video=lambda wildcards: os.path.relpath(people.driver_video(CAST.audios[wildcards.audio])),
@@ -141,10 +155,15 @@ rule evaluate:
         "<logs>/{id}/{variant}/{secs}s/{drive}/evaluate.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/evaluate.tsv"
+    group:
+        SCORE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("evaluate"),
     params:
         stage=stage("evaluate", "torch"),
         files=options,

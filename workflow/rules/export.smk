@@ -14,10 +14,13 @@ rule export_dataset:
         "<logs>/{id}/export_dataset.log",
     benchmark:
         "<benchmarks>/{id}/export_dataset.tsv"
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **needs("export_dataset"),
     params:
         stage=stage("export_dataset", "torch"),
         files=options,
@@ -36,10 +39,13 @@ rule export_ply:
         "<logs>/{id}/{avatar}/{secs}s/export_ply.log",
     benchmark:
         "<benchmarks>/{id}/{avatar}/{secs}s/export_ply.tsv"
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("export_ply"),
     params:
         stage=stage("export_ply", "torch"),
         files=options,

@@ -12,10 +12,13 @@ rule pretrain_motion:
         "<logs>/pretrained/audio_to_motion.log",
     benchmark:
         "<benchmarks>/pretrained/audio_to_motion.tsv"
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=240,
+        **needs("pretrain_motion"),
     params:
         stage=stage("pretrain_motion", "torch"),
         files=options,
@@ -42,10 +45,15 @@ rule sync:
         "<logs>/{id}/sync.log",
     benchmark:
         "<benchmarks>/{id}/sync.tsv"
+    group:
+        MOTION
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("sync"),
     params:
         stage=stage("sync", "torch"),
         files=options,
@@ -69,10 +77,15 @@ rule tune_motion:
         "<logs>/{id}/{secs}s/tune_motion.log",
     benchmark:
         "<benchmarks>/{id}/{secs}s/tune_motion.tsv"
+    group:
+        MOTION
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("tune_motion"),
     params:
         stage=stage("tune_motion", "torch"),
         files=options,
@@ -96,10 +109,15 @@ rule motion_predicted:
         "<logs>/{id}/{secs}s/motion.{audio}.log",
     benchmark:
         "<benchmarks>/{id}/{secs}s/motion.{audio}.tsv"
+    group:
+        MOTION
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("motion_predicted"),
     params:
         stage=stage("motion", "torch"),
         files=options,
@@ -119,10 +137,15 @@ rule motion_tracked:
         "<logs>/{id}/motion_tracked.log",
     benchmark:
         "<benchmarks>/{id}/motion_tracked.tsv"
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **needs("motion_tracked"),
     params:
         stage=stage("motion", "torch"),
         files=options,

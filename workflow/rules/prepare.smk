@@ -1,6 +1,11 @@
 # From the user's files to clips in which the head is found, cut out and tracked.
 
 
+localrules:
+    ingest_audio,
+    speech_of_audio,
+
+
 rule ingest:
     input:
         lambda wildcards: source(CAST.video(wildcards.id)),
@@ -12,28 +17,35 @@ rule ingest:
         "<logs>/{id}/ingest.log",
     benchmark:
         "<benchmarks>/{id}/ingest.tsv"
+    group:
+        PREPARE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("ingest"),
     params:
         stage=stage("ingest", "media"),
-        video=lambda wildcards: os.path.relpath(CAST.video(wildcards.id)),
-        fingerprint=lambda wildcards: refusals.fingerprint(CAST.video(wildcards.id)),
+        # With a cache files count by their content, wherever they lie: no path, no date.
+        video=lambda wildcards: if_no_input(CAST.video(wildcards.id)),
+        fingerprint=lambda wildcards: fingerprint(CAST.video(wildcards.id)),
         refuse=command("workflow/scripts/refuse.py", "media"),
-        refusal=lambda wildcards: str(refusals.refusal_file(config["results"], wildcards.id)),
+        code=CODE,
         size=config["size"],
         options=lambda wildcards: people.ingest_options(config, wildcards.id),
     message:
         "{wildcards.id}: cut the clip around the head"
     # A video that cannot be used is noted, so that the next run goes on without it.
     shell:
-        "{params.stage} --video {params.video:q} --identity {wildcards.id} --size {params.size}"
+        "video={input:q}{params.video:q};"
+        ' {params.stage} --video "$video" --identity {wildcards.id} --size {params.size}'
         " {params.options} --out-video {output.video:q} --out-audio {output.audio:q} --out-json {output.json:q}"
         " 2>&1 | tee {log:q} || {{ status=$?;"
-        " {params.refuse} --video {params.video:q} --identity {wildcards.id} --log {log:q}"
+        ' {params.refuse} --video "$video" --identity {wildcards.id} --log {log:q}'
         " --options={params.options:q}"
-        " --status $status --out {params.refusal:q}; exit $status; }}"
+        ' --status $status --out "$(dirname {output.json:q})/refused.json"; exit $status; }}'
 
 
 rule ingest_audio:
@@ -45,14 +57,19 @@ rule ingest_audio:
         "<logs>/audio/{audio}.ingest.log",
     benchmark:
         "<benchmarks>/audio/{audio}.ingest.tsv"
+    wildcard_constraints:
+        audio=one_of(CAST.audios),
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("ingest_audio"),
     params:
         stage=stage("ingest_audio", "media"),
         audio=lambda wildcards: os.path.relpath(CAST.audios[wildcards.audio]),
-        fingerprint=lambda wildcards: refusals.fingerprint(CAST.audios[wildcards.audio]),
+        fingerprint=lambda wildcards: fingerprint(CAST.audios[wildcards.audio]),
     message:
         "{wildcards.audio}: convert the audio"
     shell:
@@ -68,12 +85,19 @@ rule landmarks:
         "<logs>/{id}/landmarks.log",
     benchmark:
         "<benchmarks>/{id}/landmarks.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("landmarks"),
     params:
         stage=stage("landmarks", "media"),
+        code=CODE,
     message:
         "{wildcards.id}: find the points of the face"
     shell:
@@ -92,18 +116,24 @@ rule parse:
         "<logs>/{id}/parse.log",
     benchmark:
         "<benchmarks>/{id}/parse.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("media")
+    container:
+        image("media")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("parse"),
     params:
         stage=stage("parse", "media"),
-        files=options,
+        code=CODE,
     message:
         "{wildcards.id}: tell head, torso and background apart"
     shell:
-        "{params.stage} {params.files} --out-labels {output.labels:q} --out-background"
-        " {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
+        "{params.stage} --video {input.video:q} --landmarks {input.landmarks:q}"
+        " --out-labels {output.labels:q} --out-background {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
 
 
 rule track:
@@ -124,18 +154,25 @@ rule track:
         "<logs>/{id}/track.log",
     benchmark:
         "<benchmarks>/{id}/track.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("track"),
     params:
         stage=stage("track", "torch"),
-        files=options,
+        code=CODE,
     message:
         "{wildcards.id}: track head pose and expression"
     shell:
-        "{params.stage} {params.files} --out {output.track:q} --out-picture {output.picture:q}"
-        " 2>&1 | tee {log:q}"
+        "{params.stage} --landmarks {input.landmarks:q} --face-model {input.face_model:q}"
+        " --ingest {input.ingest:q} --video {input.video:q}"
+        " --out {output.track:q} --out-picture {output.picture:q} 2>&1 | tee {log:q}"
 
 
 rule speech:
@@ -147,13 +184,38 @@ rule speech:
         "<logs>/speech/{audio}.log",
     benchmark:
         "<benchmarks>/speech/{audio}.tsv"
+    wildcard_constraints:
+        audio=none_of([*people.RESERVED, *CAST.audios]),
+    group:
+        speech_group
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        **needs("speech"),
     params:
         stage=stage("speech", "torch"),
     message:
         "{wildcards.audio}: extract speech features"
     shell:
         "{params.stage} --audio {input:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+# Two seconds each, and few: no cluster need see them.
+use rule speech as speech_of_audio with:
+    output:
+        "<results>/speech/{audio}.npz",
+    wildcard_constraints:
+        audio=one_of(CAST.audios),
+    group:
+        None
+    resources:
+        **needs("speech_of_audio"),
+
+
+# Snakemake caches no rule that measures its jobs, of which a cached one is none.
+if CODE:
+    for cached in (rules.landmarks, rules.parse, rules.track):
+        cached.rule._benchmark = None

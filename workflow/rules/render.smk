@@ -19,10 +19,15 @@ rule render:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/render.tsv"
     wildcard_constraints:
         variant=one_of(VARIANTS),
+    group:
+        RENDER
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
     threads: target_threads
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **needs("render"),
     params:
         stage=stage("render", TRAINING),
         backends=BACKENDS,
@@ -53,10 +58,13 @@ rule external:
     wildcard_constraints:
         variant=one_of(EXTERNAL),
         drive="self",
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        **needs("external"),
     params:
         stage=stage("external", "torch"),
         external=lambda wildcards: os.path.relpath(external_video(wildcards)),
@@ -89,10 +97,15 @@ rule compare:
         "<logs>/{id}/{variant}/{secs}s/self/compare.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/self/compare.tsv"
+    group:
+        "score_{id}_{variant}_{secs}s_self"
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        **needs("compare"),
     params:
         stage=stage("compare", "torch"),
         files=options,

@@ -23,10 +23,13 @@ rule tables:
         "<logs>/tables/{table}.log",
     benchmark:
         "<benchmarks>/tables/{table}.tsv"
+    conda:
+        conda_file("workflow")
+    container:
+        image("workflow")
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        **needs("tables"),
     params:
         stage=stage("tables", "workflow"),
         about=lambda wildcards: about(wildcards.table),
@@ -70,10 +73,13 @@ rule report:
         "<logs>/report.log",
     benchmark:
         "<benchmarks>/report.tsv"
+    conda:
+        conda_file("workflow")
+    container:
+        image("workflow")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        **needs("report"),
     params:
         stage=stage("report", "workflow"),
         benchmarks=f"{config['results']}/benchmarks",

@@ -13,10 +13,13 @@ rule fit_static:
         "<logs>/{id}/fit_static.{span}.log",
     benchmark:
         "<benchmarks>/{id}/fit_static.{span}.tsv"
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **needs("fit_static"),
     params:
         stage=stage("fit_static", TRAINING),
         backends=BACKENDS,
@@ -42,10 +45,13 @@ rule refine_pose:
         "<logs>/{id}/refine_pose.{secs}s.log",
     benchmark:
         "<benchmarks>/{id}/refine_pose.{secs}s.tsv"
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        **needs("refine_pose"),
     params:
         stage=stage("refine_pose", TRAINING),
         backends=BACKENDS,
@@ -75,10 +81,13 @@ rule pretrain_fields:
         "<benchmarks>/pretrained/{avatar}.tsv"
     wildcard_constraints:
         avatar=one_of(WITH_REFINER),
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
     threads: 1
     resources:
-        mem_mb=16000,
-        runtime=1440,
+        **needs("pretrain_fields"),
     params:
         stage=stage("pretrain", TRAINING),
         backends=BACKENDS,
@@ -123,10 +132,13 @@ rule adapt:
         "<logs>/{id}/{avatar}/{secs}s/adapt.log",
     benchmark:
         "<benchmarks>/{id}/{avatar}/{secs}s/adapt.tsv"
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
     threads: target_threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **needs("adapt"),
     params:
         stage=stage("adapt", TRAINING),
         backends=BACKENDS,
@@ -157,10 +169,13 @@ rule finetune_c2f:
         "<logs>/{id}/{avatar}/{secs}s/finetune_c2f.log",
     benchmark:
         "<benchmarks>/{id}/{avatar}/{secs}s/finetune_c2f.tsv"
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
     threads: target_threads
     resources:
-        mem_mb=8000,
-        runtime=120,
+        **needs("finetune_c2f"),
     params:
         stage=stage("finetune_c2f", TRAINING),
         backends=BACKENDS,

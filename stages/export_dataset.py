@@ -2,7 +2,6 @@
 read: images, masks, landmarks, action units, speech features and cameras (docs/export.md)."""
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -64,7 +63,7 @@ def write_cameras(args: argparse.Namespace, folder: Path, track: dict, size: int
     parts = {"train": range(start), "val": [*range(start, stop), stop - 1]}
     for part, frames in parts.items():
         content = dataset.transforms(matrices, frames, float(track["focal"]), size)
-        dataset.write_json(folder / f"transforms_{part}.json", content)
+        artifacts.save_json(folder / f"transforms_{part}.json", content)
 
 
 def write_dataset(args: argparse.Namespace, folder: Path) -> None:
@@ -74,7 +73,7 @@ def write_dataset(args: argparse.Namespace, folder: Path) -> None:
     landmarks, _ = artifacts.load_arrays(args.landmarks)
     speech, of_speech = artifacts.load_arrays(args.speech)
     for name in FOLDERS:
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     shutil.copyfile(args.video, folder / f"{args.out.name}.mp4")
     shutil.copyfile(args.audio, folder / "aud.wav")
     write_frames(args, folder, ingest["frames"])
@@ -98,21 +97,13 @@ def write_dataset(args: argparse.Namespace, folder: Path) -> None:
         "unit": "m",
         "not_there": ["track_params.pt"] + ([] if args.geometry else ["sapiens"]),
     }
-    dataset.write_json(folder / "d3talker.json", about)
+    artifacts.save_json(folder / "d3talker.json", about)
 
 
 def main() -> None:
     args = parse_arguments()
-    # Made beside its place and moved there when complete.
-    part = args.out.with_name(f".{args.out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with artifacts.atomic_folder(args.out) as part:
         write_dataset(args, part)
-        if args.out.exists():
-            shutil.rmtree(args.out)
-        os.replace(part, args.out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 if __name__ == "__main__":

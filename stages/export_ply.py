@@ -6,8 +6,6 @@ refiner and what stands behind the head are not part of it (docs/export.md).
 """
 
 import argparse
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -63,17 +61,9 @@ def write_frames(args: argparse.Namespace, avatar: Avatar) -> None:
             f"{args.motion}: frames {args.first} to {stop} are asked for, but it has {len(drive)}"
         )
     signals = avatar.all_signals(drive)
-    part = args.out_frames.with_name(f".{args.out_frames.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
+    with artifacts.atomic_folder(args.out_frames) as part:
         for frame in cli.progress(range(args.first, stop), stop - args.first, "export"):
             save_ply(part / f"{frame:06d}.ply", head(avatar, signals.at(frame)))
-        if args.out_frames.exists():
-            shutil.rmtree(args.out_frames)
-        os.replace(part, args.out_frames)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ Names, shapes, colours and conventions are those of spec 1 and 2. What this proj
 another way than they do stands in the folder's `d3talker.json`.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from d3talker.artifacts import encode_png
 from d3talker.face.action_units import NAMES as AU_NAMES
 from d3talker.face.parsing import BACKGROUND, CLOTH, FACE, HAIR, INNER_MOUTH, NECK, TEETH
 
@@ -114,11 +114,12 @@ def write_images(folder: Path, number: int, frame: Frame, background: np.ndarray
 
 
 def write(path: Path, image: np.ndarray) -> None:
-    """Write an RGB or RGBA image by its suffix. Raises OSError if that fails."""
-    order = cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    quality = QUALITY if path.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 2]
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, order), quality):
-        raise OSError(f"{path}: could not be written")
+    """Write an RGB image as JPEG, or one of RGB or RGBA as PNG, by the suffix."""
+    if path.suffix == ".jpg":
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), QUALITY)[1].tobytes()
+    else:
+        encoded = encode_png(image)
+    path.write_bytes(encoded)
 
 
 def write_landmarks(folder: Path, points: np.ndarray) -> None:
@@ -140,7 +141,3 @@ def write_geometry(folder: Path, depth: np.ndarray, normals: np.ndarray) -> None
         place.mkdir(parents=True)
         for number, image in enumerate(values):
             np.save(place / f"{number}.npy", image.astype(np.float32))
-
-
-def write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

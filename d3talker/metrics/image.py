@@ -6,6 +6,7 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
+from d3talker.face.parsing import extents
 from d3talker.metrics.face_crop import crop_face
 from d3talker.metrics.lips import LIPS
 from d3talker.metrics.scores import Undefined
@@ -80,8 +81,8 @@ def change_error(
     """
     if not head.any():
         return float("nan")
-    rows, columns = (np.flatnonzero(head.any(axis=axis)) for axis in (1, 0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    (left, top), (right, bottom) = (corner[0] for corner in extents(head[None]))
+    box = slice(top, bottom), slice(left, right)
     now, then, true_now, true_then = (
         image[box].astype(np.int16) for image in (render, before, truth, truth_before)
     )

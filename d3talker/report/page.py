@@ -148,10 +148,8 @@ def summary(name: str, config: Mapping, runs: Sequence[Mapping]) -> dict | None:
             (tables.shown(row[metric], spec), bool(table.best.at[index, metric]))
             for metric, spec in table.metrics.items()
         ]
-        kind = "paper" if row["source"] == tables.SOURCES[0] else "ours"
-        if kind == "paper" and row.get("status"):  # its method was not measured here
-            kind = "notrun"
-        rows.append({"kind": kind, "labels": tables.labels(table, row), "cells": cells})
+        labels = tables.labels(table, row)
+        rows.append({"kind": tables.row_class(row), "labels": labels, "cells": cells})
     return {
         "title": table.title,
         "labels": tables.label_heads(table),

@@ -1,8 +1,8 @@
-"""What plain torch can do: the package's kernels in vectorised torch, differentiated by autograd.
+"""What torch can do: the package's kernels in torch, differentiated by autograd.
 
-These are written to be fast, as somebody would who has torch and no compiler: one operation works
-on many tiles, levels or images at once, on pieces that stay in the cache. The references of the
-tests are shorter, and much slower.
+All work on many tiles, points or images at once, as somebody would write them who has torch and no
+compiler. The plain ones say what they compute in the words of the formulas; the tuned ones are as
+fast as we could make them.
 """
 
 import math
@@ -81,6 +81,16 @@ def blend_tiles(coefficients: Tensor, colors: Tensor, polynomials: Tensor) -> Te
     return weights.masked_fill(stopped, 0.0).transpose(1, 2) @ colors
 
 
+def blend_tiles_plainly(coefficients: Tensor, colors: Tensor, polynomials: Tensor) -> Tensor:
+    """`blend_tiles` in the words of the formula: transmittance is a product that grows."""
+    alphas = (coefficients @ polynomials).exp().clamp(max=MAX_ALPHA)
+    alphas = torch.where(alphas >= MIN_ALPHA, alphas, 0.0)
+    after = torch.cumprod(1 - alphas, dim=1)
+    before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], dim=1)
+    weights = torch.where(after >= MIN_TRANSMITTANCE, before * alphas, 0.0)
+    return weights.transpose(1, 2) @ colors
+
+
 def batches(counts: Tensor) -> list[Tensor]:
     """Tiles with splats in them, in batches of similar length; the longest list comes first."""
     order = torch.argsort(counts, descending=True)
@@ -95,9 +105,18 @@ def batches(counts: Tensor) -> list[Tensor]:
 
 
 def rasterize_padded(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, camera: Camera
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    camera: Camera,
+    blend: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> Tensor:
-    """The colors (H,W,3) of `rasterize` over black: batches of tiles, lists filled up."""
+    """The colors (H,W,3) of `rasterize` over black: batches of tiles, lists filled up.
+
+    `blend` is one of the two ways to blend a batch.
+    """
     centres, covariances, depths = project_reference(means, quats, scales, camera)
     with torch.no_grad():
         listed, counts = splats_by_tile(centres, covariances, depths, opacities, camera)
@@ -120,7 +139,7 @@ def rasterize_padded(
         middles = middles.repeat_interleave(len(position), 0)
         shape = len(tiles), len(position)
         coefficients = log_alpha(chosen, middles).view(*shape, COEFFICIENTS)
-        drawn.append(blend_tiles(coefficients, chosen[:, 6:].view(*shape, 3), polynomials))
+        drawn.append(blend(coefficients, chosen[:, 6:].view(*shape, 3), polynomials))
     image = torch.zeros(len(counts), TILE**2, 3)
     image = image.index_copy(0, torch.cat(parts), torch.cat(drawn))
     image = image.view(-1, across, TILE, TILE, 3).permute(0, 2, 1, 3, 4)

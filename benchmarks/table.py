@@ -17,7 +17,7 @@ class Row:
     size: int | None = None  # px, the side of the image
     threads: int | None = None
     ms: float | None = None  # median
-    ratio_to_torch: float | None = None  # torch's time divided by this one
+    ratio_to_torch: float | None = None  # plain torch's time divided by this one
     fraction_of_peak: float | None = None  # operations per second, of the machine's measured peak
     least: float | None = None  # ms; only printed
     remark: str = ""  # only printed

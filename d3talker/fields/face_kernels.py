@@ -273,8 +273,10 @@ class FaceNetworks(torch.autograd.Function):
             ctx.packed, sizes_of(weights), code.detach().contiguous().numpy(), _line(signal),
             _line(eyes), by_result.contiguous().numpy(), by_code.numpy(), sums, starts,
         )  # fmt: skip
-        totals = sums.sum(axis=0) @ np.ones(LANES, np.float32)
-        by_signal, by_eyes = (totals[a:b] for a, b in zip(starts[-3:], starts[-2:], strict=False))
+        totals = sums.sum(axis=0)
+        by_signal, by_eyes = (
+            totals[a:b].sum(axis=1) for a, b in zip(starts[-3:], starts[-2:], strict=False)
+        )
         by_weights = [
             gradient_of(totals, start, *shape) for start, shape in zip(starts, shapes, strict=False)
         ]

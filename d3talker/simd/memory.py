@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from d3talker.compiled import JIT
-from d3talker.simd.rows import BITS, FLOATS, HAS_AVX512, INTS, LANES, Mask, Row, as_row
+from d3talker.simd.rows import BITS, FLOATS, HAS_AVX512, INTS, LANES, Mask, Row, as_row, bits
 
 BYTES = 4 * LANES
 
@@ -195,13 +195,14 @@ def _pairs(builder, data, index, first):
         nothing, everywhere = ir.Constant(doubles, [0.0] * half), ir.Constant(bits, [True] * half)
         found = builder.call(function, [nothing, pointer, places, everywhere, ir.IntType(32)(4)])
         return builder.bitcast(found, FLOATS)
-    found = ir.Constant(FLOATS, ir.Undefined)
+    doubles = ir.VectorType(ir.DoubleType(), half)
+    found = ir.Constant(doubles, ir.Undefined)
     for lane in range(half):
         place = builder.extract_element(index, ir.IntType(32)(first + lane))
-        for side in (0, 1):
-            number = builder.load(builder.gep(data, [builder.add(place, ir.IntType(32)(side))]))
-            found = builder.insert_element(found, number, ir.IntType(32)(2 * lane + side))
-    return found
+        pointer = builder.bitcast(builder.gep(data, [place]), ir.DoubleType().as_pointer())
+        pair = builder.load(pointer, align=4)
+        found = builder.insert_element(found, pair, ir.IntType(32)(lane))
+    return builder.bitcast(found, FLOATS)
 
 
 @intrinsic
@@ -287,10 +288,49 @@ def lanes_with_bit(typing_context, numbers, first, bit, count):
     return Mask(numbers, types.int64, types.int64, types.int64), emit
 
 
-@intrinsic
-def store_lanes(typing_context, array, line, column, start, mask):
+# For every 8 bits, the places of those that are set, one beside the other.
+SET_BITS = np.zeros((256, 8), np.uint8)
+for _byte in range(256):
+    _set = [bit for bit in range(8) if _byte >> bit & 1]
+    SET_BITS[_byte, : len(_set)] = _set
+
+
+@njit(_nrt=False, **JIT)
+def store_lanes(array, line, column, start, mask):
     """Write `start` + k for each lane k of the mask into a line of an array (m,n) int32, one beside
     the other from a column on. Returns how many; what follows them, up to 16, is overwritten."""
+    if HAS_AVX512:
+        return _compress_lanes(array, line, column, start, mask)
+    chosen = bits(mask)
+    count = _store_bits(array, line, column, start, SET_BITS, chosen & 255)
+    return count + _store_bits(array, line, column + count, start + 8, SET_BITS, chosen >> 8)
+
+
+@intrinsic
+def _store_bits(typing_context, array, line, column, start, set_bits, byte):
+    """`store_lanes` of the eight lanes whose bits make a byte."""
+
+    def emit(context, builder, sig, args):
+        array, line, column, start, set_bits, byte = args
+        ints, bytes_ = (ir.VectorType(ir.IntType(size), 8) for size in (32, 8))
+        table = context.make_array(sig.args[4])(context, builder, set_bits).data
+        entry = builder.gep(table, [builder.mul(byte, ir.IntType(64)(8))])
+        places = builder.load(builder.bitcast(entry, bytes_.as_pointer()), align=1)
+        start = builder.trunc(start, ir.IntType(32))
+        one = builder.insert_element(ir.Constant(ints, ir.Undefined), start, ir.IntType(32)(0))
+        starts = builder.shuffle_vector(one, one, ir.Constant(ints, [0] * 8))
+        pointer = _place(context, builder, sig.args[0], array, line, column)
+        numbers = builder.add(builder.zext(places, ints), starts)
+        builder.store(numbers, builder.bitcast(pointer, ints.as_pointer()), align=4)
+        return builder.ctpop(byte)
+
+    kinds = (types.int64, types.int64, types.int64, set_bits, types.int64)
+    return types.int64(array, *kinds), emit
+
+
+@intrinsic
+def _compress_lanes(typing_context, array, line, column, start, mask):
+    """`store_lanes` by the instruction of AVX-512 for it."""
 
     def emit(context, builder, sig, args):
         array, line, column, start, mask = args

@@ -110,8 +110,8 @@ def weigh_block(chunk, order, listed, block, x, y, lines, weights):
         by_weight += by_blue * chunk[line, CHANNEL + 2] + by_depth * chunk[line, CHANNEL + 3]
         remaining = remaining - weight * by_weight
         by_log_alpha = taken * by_weight - alpha * remaining * inverse(1.0 - alpha)
-        depends = goes_on & (unlimited < MAX_ALPHA)
-        store(weights, 2 * position, select(depends, by_log_alpha, 0.0))
+        by_log_alpha = select(unlimited < MAX_ALPHA, by_log_alpha, 0.0)
+        store(weights, 2 * position, select(goes_on, by_log_alpha, 0.0))
         store(weights, 2 * position + 1, weight)
         if not any_lane(transmittance > 0.0):
             listed[block] = position + 1

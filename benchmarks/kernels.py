@@ -66,8 +66,8 @@ def compare(
     rows = []
     for backend, timing in timings.items():
         ratio = timings[PLAIN].median / timing.median
-        row = Row(name, backend, ms=timing.median, least=timing.least, ratio_to_torch=ratio, **about)
-        rows.append(row)
+        measured = {"ms": timing.median, "least": timing.least, "ratio_to_torch": ratio}
+        rows.append(Row(name, backend, **measured, **about))
     beside = f"{fastest / timings[OURS].median:.1f} times the fastest torch"
     return [replace(rows[0], remark=beside), *rows[1:]]
 

@@ -43,7 +43,7 @@ def store_pair(y, line, column, left, right, least):
 
 @njit(_nrt=False, **JIT)
 def eight_neurons(packed, line, inputs, x, x_line, y, out, column, least):
-    """The neurons of a group for 32 points: sixteen sums, as many as fit the registers of AVX-512."""
+    """The neurons of a group for 32 points: sixteen sums, which fit the registers of AVX-512."""
     a, b, c, d = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
     e, f, g, h = filled(0.0), filled(0.0), filled(0.0), filled(0.0)
     aa, bb, cc, dd = filled(0.0), filled(0.0), filled(0.0), filled(0.0)

@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from d3talker import settings as stage_settings
-from d3talker.backends import BACKENDS, DEFAULT, device
+from d3talker.backends import BACKENDS, TRAINING, Backend, default
 from d3talker.cli import InputError
 from d3talker.fields import architecture as architectures
 from d3talker.ingest.settings import IngestSettings
@@ -29,6 +29,9 @@ from d3talker.train.settings import (
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = yaml.safe_load((HERE / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA["properties"]["backends"]["properties"] = {
+    key: {"type": ["string", "null"]} for key in BACKENDS
+}
 # What the training stages accept, so that a wrong setting is found before any job starts.
 STAGE_SETTINGS = {
     "fit_static": StaticSettings,
@@ -41,6 +44,7 @@ STAGE_SETTINGS = {
 PERCEPTUAL = ("pretrain_c2f", "adapt", "finetune_c2f")  # stages with a loss on AlexNet's features
 DEFAULT_CONFIG = HERE.parent / "config" / "config.yaml"
 PAPER_TABLES = HERE.parent / "config" / "paper_tables.yaml"
+ENVIRONMENTS = ("workflow", "media", "torch")  # that `make setup` makes
 TABLES = "D3TALKER_TABLES"  # environment variable: tables among the targets of a run
 
 
@@ -100,43 +104,69 @@ def variants(config: Mapping) -> list[str]:
 
 def backends(config: dict) -> dict[str, str]:
     """The chosen backend of every key of `backends`."""
-    return {key: config["backends"].get(key) or DEFAULT for key in BACKENDS}
+    return {key: config["backends"].get(key) or default(key) for key in BACKENDS}
+
+
+def backend(config: dict, key: str) -> Backend:
+    """What the chosen backend of `key` is and needs, and in which environment its stages run."""
+    return BACKENDS[key][backends(config)[key]]
 
 
 def training_environment(config: dict) -> str:
     """The environment of the stages that train and render: gpu if a backend needs its packages."""
-    return "gpu" if device(backends(config)) == "cuda" else "torch"
+    return "gpu" if any(backend(config, key).environment == "gpu" for key in TRAINING) else "torch"
 
 
 def backend_options(config: dict) -> str:
     """The chosen backends as options of the stages that train and render."""
-    return " ".join(f"--{key} {name}" for key, name in backends(config).items())
+    return " ".join(f"--{key} {backends(config)[key]}" for key in TRAINING)
 
 
-def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
-    """Raise ConfigProblem if a chosen backend lacks something in the environment of `python`.
+def demanding(config: dict) -> dict[str, dict[str, str]]:
+    """The chosen backends that need packages or a GPU, by environment and key."""
+    found: dict[str, dict[str, str]] = {}
+    for key, name in backends(config).items():
+        if (chosen := BACKENDS[key][name]).packages or chosen.gpu:
+            found.setdefault(chosen.environment, {})[key] = name
+    return found
+
+
+def how_to_make(environment: str) -> str:
+    """The command that makes an environment."""
+    return "make setup" if environment in ENVIRONMENTS else f"make {environment}"
+
+
+def check_backends(config: dict, envs: Path, jobs_run_here: bool) -> None:
+    """Raise ConfigProblem if a chosen backend lacks something in its environment, `envs/<name>`.
 
     Without `jobs_run_here` only packages are looked for, since the GPU is in another machine.
     """
-    if training_environment(config) == "torch":
-        return
-    if not python.is_file():
-        chosen = ", ".join(f"{key}: {name}" for key, name in backends(config).items())
-        raise ConfigProblem(
-            f"backends ({chosen}): the environment for GPUs is not there ({python}); make it with"
-            " `make gpu` (see envs/gpu.txt), or use the image of containers/gpu.def"
+    problems = []
+    for environment, chosen in demanding(config).items():
+        python = envs / environment / "bin" / "python"
+        if not python.is_file():
+            names = ", ".join(f"{key}: {name}" for key, name in chosen.items())
+            problems.append(
+                f"backends ({names}): the environment {environment} is not there ({python}); make"
+                f" it with `{how_to_make(environment)}` (see envs/{environment}.txt)"
+                + (", or use the image of containers/gpu.def" if environment == "gpu" else "")
+            )
+            continue
+        command = [str(python), "-m", "d3talker.backends"]
+        command += [] if jobs_run_here else ["--gpu-elsewhere"]
+        command += [f"{key}={name}" for key, name in chosen.items()]
+        answer = subprocess.run(
+            command, cwd=HERE.parent, capture_output=True, text=True, check=False
         )
-    command = [str(python), "-m", "d3talker.backends"]
-    command += [] if jobs_run_here else ["--gpu-elsewhere"]
-    command += [f"{key}={name}" for key, name in backends(config).items()]
-    answer = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
+        if answer.returncode:
+            problems.append(answer.stdout.strip() or answer.stderr.strip())
+    if problems:
+        raise ConfigProblem("\n".join(problems))
 
 
 def check_images(config: dict, project: str) -> None:
     """Raise ConfigProblem naming the images of `containers/` that are not there."""
-    names = {"workflow", "media", "torch", training_environment(config)}
+    names = {*ENVIRONMENTS, *(backend(config, key).environment for key in BACKENDS)}
     files = [Path(project, "containers", f"{name}.sif") for name in sorted(names)]
     if missing := [str(path) for path in files if not path.is_file()]:
         raise ConfigProblem(
@@ -147,7 +177,7 @@ def check_images(config: dict, project: str) -> None:
 
 def check_conda(config: dict) -> None:
     """Raise ConfigProblem if a backend needs the environment gpu, which conda cannot make."""
-    if training_environment(config) == "gpu":
+    if "gpu" in demanding(config):
         raise ConfigProblem(
             "backends: the environment gpu is compiled, so conda has none; use --sdm apptainer with"
             " containers/gpu.def, or `make gpu` without --sdm"

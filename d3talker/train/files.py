@@ -6,7 +6,7 @@ import torch
 
 from d3talker import artifacts
 from d3talker.avatar import Drive
-from d3talker.backends import BACKENDS, DEFAULT
+from d3talker.backends import BACKENDS, TRAINING, default
 from d3talker.cli import InputError
 from d3talker.metrics.alexnet import AlexNet, load_alexnet
 from d3talker.metrics.weights import ALEXNET_FILE, ALEXNET_SOURCE
@@ -36,9 +36,10 @@ def add_drive_arguments(parser: argparse.ArgumentParser, many: bool = False) -> 
 
 def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --rasterizer and --encoding, a name of d3talker/backends.py each; `cpu` by default."""
-    for key, known in BACKENDS.items():
+    for key in TRAINING:
+        known = list(BACKENDS[key])
         parser.add_argument(
-            f"--{key}", default=DEFAULT, choices=list(known), help=f"{key} backend (%(default)s)"
+            f"--{key}", default=default(key), choices=known, help=f"{key} backend (%(default)s)"
         )
 
 

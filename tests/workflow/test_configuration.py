@@ -2,13 +2,13 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("jsonschema")
 
 from d3talker import settings as stage_settings
+from d3talker.backends import BACKENDS, default
 from d3talker.train.schedule import gaussians_factor, general_factor
 from d3talker.train.settings import AdaptSettings, PretrainSettings
 from workflow import configuration
@@ -239,9 +239,11 @@ def test_a_missing_geometry_prior_is_named(config, tmp_path):
 
 
 def test_no_backend_is_checked_and_no_process_started_by_default(config, tmp_path):
-    assert configuration.backends(config) == {"rasterizer": "cpu", "encoding": "cpu"}
+    chosen = configuration.backends(config)
+    assert chosen["rasterizer"] == chosen["encoding"] == "cpu"
     assert configuration.training_environment(config) == "torch"
-    configuration.check_backends(config, tmp_path / "no-python", jobs_run_here=True)
+    assert configuration.demanding(config) == {}
+    configuration.check_backends(config, tmp_path / "no-environments", jobs_run_here=True)
 
 
 def test_the_stages_are_told_every_backend(config):
@@ -263,14 +265,32 @@ def test_a_gpu_backend_without_its_environment_says_how_to_make_it(config, tmp_p
     with pytest.raises(
         configuration.ConfigProblem, match=r"rasterizer: gsplat.*make gpu.*envs/gpu\.txt"
     ):
-        configuration.check_backends(config, tmp_path / "python", jobs_run_here=True)
+        configuration.check_backends(config, tmp_path, jobs_run_here=True)
 
 
-def test_a_gpu_backend_whose_package_is_missing_names_its_key(config):
+def test_a_gpu_backend_whose_package_is_missing_names_its_key(config, tmp_path):
     config["backends"]["encoding"] = "tinycudann"
-    here = Path(sys.executable)  # the workflow's environment has no tinycudann
+    python = tmp_path / "gpu" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    # The workflow's environment has no tinycudann.
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
     with pytest.raises(configuration.ConfigProblem, match=r"backends\.encoding: 'tinycudann'.*gpu"):
-        configuration.check_backends(config, here, jobs_run_here=False)
+        configuration.check_backends(config, tmp_path, jobs_run_here=False)
+
+
+@pytest.mark.parametrize("key", BACKENDS)
+def test_the_default_backend_of_every_key_needs_nothing(key):
+    chosen = BACKENDS[key][default(key)]
+    assert not (chosen.packages or chosen.models or chosen.keys or chosen.gpu)
+    assert chosen.environment in configuration.ENVIRONMENTS
+
+
+def test_environments_and_weights_that_backends_name_are_known(config):
+    for known in BACKENDS.values():
+        for one in known.values():
+            assert (configuration.HERE.parent / "envs" / f"{one.environment}.txt").is_file()
+            assert set(one.models) <= set(config["models"]) and set(one.keys) <= set(config)
 
 
 def test_what_differs_from_the_default_is_told_by_its_key(config):

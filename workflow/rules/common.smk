@@ -18,7 +18,6 @@ sys.path.insert(0, PROJECT)
 from workflow import base, cluster, configuration, costs, estimate, failures, people, plan, refusals
 
 ENVS = Path(PROJECT, ".envs")
-GPU_PYTHON = ENVS / "gpu" / "bin" / "python"
 TORCH_PYTHON = ENVS / "torch" / "bin" / "python"
 DEPLOYED = {method.name for method in workflow.deployment_settings.deployment_method}
 
@@ -31,7 +30,7 @@ try:
     configuration.check(config)
     base.check(config)
     if workflow.is_main_process and not DEPLOYED:
-        configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
+        configuration.check_backends(config, ENVS, jobs_run_here=workflow.local_exec)
         configuration.check_weights(config, TORCH_PYTHON)
     if workflow.is_main_process:
         plan.check(config)

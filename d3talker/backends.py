@@ -114,7 +114,18 @@ def no_gpu() -> str | None:
 def explain(key: str, name: str, gpu_here: bool = True) -> str | None:
     """One line for people if backend `name` of `key` cannot run, else None."""
     reason = missing(key, name, gpu_here)
-    return None if reason is None else f"backends.{key}: '{name}' cannot run: {reason}"
+    return None if reason is None else f"{_cannot(key, name)}{reason}"
+
+
+def _cannot(key: str, name: str) -> str:
+    return f"backends.{key}: '{name}' cannot run: "
+
+
+def reason_in(answer: str, key: str, name: str) -> str | None:
+    """Why backend `name` of `key` cannot run, in what `main` printed; None if it can."""
+    beginning = _cannot(key, name)
+    lines = [line for line in answer.splitlines() if line.startswith(beginning)]
+    return lines[0].removeprefix(beginning) if lines else None
 
 
 def require(key: str, name: str) -> None:

@@ -1,6 +1,7 @@
 """Environments of the chosen backends: is what they need there, before any job starts?"""
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from d3talker.backends import BACKENDS
@@ -40,20 +41,44 @@ def check_backends(config: dict, envs: Path, jobs_run_here: bool) -> None:
                 + (", or use the image of containers/gpu.def" if environment == "gpu" else "")
             )
             continue
-        command = [str(python), "-m", "d3talker.backends"]
-        command += [] if jobs_run_here else ["--gpu-elsewhere"]
-        command += [f"{key}={name}" for key, name in chosen.items()]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if answer.returncode:
-            problems.append(answer.stdout.strip() or answer.stderr.strip())
+        if answer := _ask(python, chosen.items(), jobs_run_here):
+            problems.append(answer)
     if problems:
         raise ConfigProblem("\n".join(problems))
 
 
+def _ask(python: Path, chosen: Iterable[tuple[str, str]], gpu_here: bool) -> str:
+    """What the environment of `python` says of backends that cannot run; empty if all can."""
+    command = [str(python), "-m", "d3talker.backends"]
+    command += [] if gpu_here else ["--gpu-elsewhere"]
+    command += [f"{key}={name}" for key, name in chosen]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return (answer.stdout.strip() or answer.stderr.strip()) if answer.returncode else ""
+
+
+def ask_all(envs: Path, jobs_run_here: bool) -> dict[str, str | None]:
+    """What every environment that a backend may need says of those that cannot run in it; None of
+    an environment that is not there."""
+    of: dict[str, list[tuple[str, str]]] = {}
+    for key, known in BACKENDS.items():
+        for name, one in known.items():
+            of.setdefault(one.environment, []).append((key, name))
+    pythons = {name: envs / name / "bin" / "python" for name in of}
+    return {
+        name: _ask(pythons[name], of[name], jobs_run_here) if pythons[name].is_file() else None
+        for name in of
+    }
+
+
+def used(config: dict) -> list[str]:
+    """The environments that a run of `config` uses."""
+    chosen = (backend(config, key).environment for key in BACKENDS)
+    return list(dict.fromkeys([*BASIC, *chosen]))
+
+
 def check_images(config: dict, project: str) -> None:
     """Raise ConfigProblem naming the images of `containers/` that are not there."""
-    names = {*BASIC, *(backend(config, key).environment for key in BACKENDS)}
-    files = [Path(project, "containers", f"{name}.sif") for name in sorted(names)]
+    files = [Path(project, "containers", f"{name}.sif") for name in used(config)]
     if missing := [str(path) for path in files if not path.is_file()]:
         raise ConfigProblem(
             f"there is no {', '.join(missing)}; make images with `make containers`"

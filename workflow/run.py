@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import cli
-from workflow import base, cluster, configuration, failures, models, people, plan
+from workflow import base, cluster, configuration, doctor, failures, models, people, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,6 +45,8 @@ def main() -> int:
         if args.target == "models":
             models.fetch_all(config)
             return 0
+        if args.target == "doctor":
+            return doctor.report(config, jobs_run_here=args.profile == cluster.HERE)
         base.check(config)
         models.check(config)
         plan.check(config)

@@ -123,9 +123,11 @@ def _cannot(key: str, name: str) -> str:
 
 def reason_in(answer: str, key: str, name: str) -> str | None:
     """Why backend `name` of `key` cannot run, in what `main` printed; None if it can."""
-    beginning = _cannot(key, name)
-    lines = [line for line in answer.splitlines() if line.startswith(beginning)]
-    return lines[0].removeprefix(beginning) if lines else None
+    beginning, lines = _cannot(key, name), answer.splitlines()
+    if lines and not any(line.startswith("backends.") for line in lines):
+        return lines[-1]  # it could not even be asked
+    told = [line.removeprefix(beginning) for line in lines if line.startswith(beginning)]
+    return told[0] if told else None
 
 
 def require(key: str, name: str) -> None:

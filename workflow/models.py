@@ -1,5 +1,6 @@
 """Files of weights of a run: which are given, which are fetched, which are missing (`models`)."""
 
+import logging
 import subprocess
 from pathlib import Path
 
@@ -143,6 +144,7 @@ def fetch_all(config: dict) -> None:
 
     What cannot be had does not keep the others; raises ConfigProblem at the end.
     """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # of progress
     problems = []
     chosen = [key for key in files(config) if config["models"][key] == FETCH]
     for key in chosen:

@@ -93,6 +93,9 @@ def test_what_an_environment_says_of_its_packages_is_told(config, envs, capsys, 
     _, words = table(config, capsys)
     assert re.search(r"- +lacking: lacks it; the package no_such_package is not installed", words)
     assert re.search(r"\+ +reference: ", words)
+    monkeypatch.setattr(doctor.environments, "_ask", lambda *_: "Traceback\nImportError: numpy")
+    status, words = table(config, capsys)
+    assert status == 1 and re.search(r"NO +rasterizer +cpu .*; ImportError: numpy", words)
 
 
 def test_too_little_memory_or_disk_is_a_reason(config, envs, capsys, monkeypatch):

@@ -24,7 +24,7 @@ BASE ?=
 BOOTSTRAP ?=
 APPTAINER ?= apptainer
 
-.PHONY: setup gpu demo run base queue containers wheels conda test test-cluster bench lint clean
+.PHONY: setup gpu demo run base models doctor queue containers wheels conda test test-cluster bench lint clean
 
 # The environments are made beside each other; with -j given, as make says.
 setup:
@@ -73,6 +73,15 @@ run: setup
 base: setup
 	@$(WORKFLOW)/python workflow/run.py --configfile config/base.yaml --videos "$$VIDEOS" \
 	  --target base --jobs "$$JOBS" --args="--forcerun make_base $$ARGS"
+
+# All files of weights that the configuration says `fetch` of: docs/models.md.
+models: setup
+	@$(WORKFLOW)/python workflow/run.py --target models --args="$$ARGS"
+
+# What the configuration can run here, and what the rest lacks.
+doctor: | .envs/workflow.stamp
+	@$(WORKFLOW)/python workflow/run.py --videos "$$VIDEOS" --audios "$$AUDIOS" \
+	  --preset "$$PRESET" --profile "$$PROFILE" --target doctor --args="$$ARGS"
 
 # The queue of a SLURM cluster by what jobs do; their names tell runs apart.
 queue:

@@ -1,4 +1,4 @@
-"""The names of the interchangeable backends, and why one of them cannot run here.
+"""The interchangeable backends: what each is and needs, and why one of them cannot run here.
 
 Nothing heavy is imported, so that an environment can be asked before any job starts:
 `python -m d3talker.backends rasterizer=gsplat encoding=tinycudann`.
@@ -20,51 +20,88 @@ class Package(NamedTuple):
     source: str  # where it comes from, and its licence
 
 
-# The backends of each key of `backends` in the configuration; None needs nothing but torch.
-BACKENDS: dict[str, dict[str, Package | None]] = {
+class Backend(NamedTuple):
+    """One implementation of a part, and what it needs beside its environment's pins."""
+
+    what: str  # what it is, in a few words
+    environment: str = "torch"  # whose Python runs the stages that use it: a list of envs/
+    packages: tuple[Package, ...] = ()  # that this environment may lack
+    models: tuple[str, ...] = ()  # files of weights, all of them: keys of config/models.yaml
+    keys: tuple[str, ...] = ()  # keys of the configuration that must name something
+    gpu: bool = False  # whether it needs an NVIDIA GPU
+
+
+# The backends of each key of `backends` in the configuration; the first is the default.
+BACKENDS: dict[str, dict[str, Backend]] = {
     "rasterizer": {
-        "cpu": None,
-        "reference": None,
-        "gsplat": Package("gsplat", "gsplat 1.5.3 of PyPI (Apache-2.0)"),
-        "diff_gaussian_rasterization": Package(
-            "diff_gauss",
-            "github.com/slothfulxtx/diff-gaussian-rasterization (for research and evaluation only)",
+        "cpu": Backend("compiled for the CPU"),
+        "reference": Backend("plain torch, slow"),
+        "gsplat": Backend(
+            "gsplat on the GPU",
+            environment="gpu",
+            packages=(Package("gsplat", "gsplat 1.5.3 of PyPI (Apache-2.0)"),),
+            gpu=True,
+        ),
+        "diff_gaussian_rasterization": Backend(
+            "that of InsTaG and TalkingGaussian, on the GPU",
+            environment="gpu",
+            packages=(
+                Package(
+                    "diff_gauss",
+                    "github.com/slothfulxtx/diff-gaussian-rasterization"
+                    " (for research and evaluation only)",
+                ),
+            ),
+            gpu=True,
         ),
     },
     "encoding": {
-        "cpu": None,
-        "torch": None,
-        "tinycudann": Package("tinycudann", "github.com/NVlabs/tiny-cuda-nn (BSD-3-Clause)"),
+        "cpu": Backend("compiled for the CPU"),
+        "torch": Backend("plain torch, on any device"),
+        "tinycudann": Backend(
+            "tiny-cuda-nn on the GPU",
+            environment="gpu",
+            packages=(Package("tinycudann", "github.com/NVlabs/tiny-cuda-nn (BSD-3-Clause)"),),
+            gpu=True,
+        ),
     },
 }
-DEFAULT = "cpu"
+# Of the stages that train and render, which run in one environment and on one device.
+TRAINING = ("rasterizer", "encoding")
+
+
+def default(key: str) -> str:
+    """The backend of `key` where none is chosen; it runs everywhere."""
+    return next(iter(BACKENDS[key]))
 
 
 def device(chosen: Mapping[str, str]) -> str:
     """The torch device for a choice of one backend per key: cuda if any of them needs a GPU."""
-    return "cuda" if any(BACKENDS[key][name] for key, name in chosen.items()) else "cpu"
+    return "cuda" if any(BACKENDS[key][name].gpu for key, name in chosen.items()) else "cpu"
 
 
 def missing(key: str, name: str, gpu_here: bool = True) -> str | None:
     """What backend `name` of `key` lacks in this environment and how to get it; None if nothing.
 
-    Without `gpu_here` only the package is looked for: the jobs run on another machine. Raises
+    Without `gpu_here` only packages are looked for: the jobs run on another machine. Raises
     InputError for a name that is no backend.
     """
     if name not in BACKENDS[key]:
         raise InputError(
             f"backends.{key}: there is no backend '{name}'; known: {', '.join(BACKENDS[key])}"
         )
-    package = BACKENDS[key][name]
-    if package is None:
-        return None
-    if importlib.util.find_spec(package.module) is None:
-        return (
-            f"the package {package.module} is not installed; it is {package.source}, pinned in"
-            " envs/gpu.txt and built into the image of containers/gpu.def"
-        )
-    if not gpu_here:
-        return None
+    backend = BACKENDS[key][name]
+    for package in backend.packages:
+        if importlib.util.find_spec(package.module) is None:
+            return (
+                f"the package {package.module} is not installed; it is {package.source}, pinned in"
+                f" envs/{backend.environment}.txt"
+            ) + (" and built into the image of containers/gpu.def" if backend.gpu else "")
+    return no_gpu() if backend.gpu and gpu_here else None
+
+
+def no_gpu() -> str | None:
+    """Why torch has no GPU here; None if it has one."""
     import torch
 
     if torch.version.cuda is None:
@@ -77,14 +114,27 @@ def missing(key: str, name: str, gpu_here: bool = True) -> str | None:
 def explain(key: str, name: str, gpu_here: bool = True) -> str | None:
     """One line for people if backend `name` of `key` cannot run, else None."""
     reason = missing(key, name, gpu_here)
-    return None if reason is None else f"backends.{key}: '{name}' cannot run: {reason}"
+    return None if reason is None else f"{_cannot(key, name)}{reason}"
+
+
+def _cannot(key: str, name: str) -> str:
+    return f"backends.{key}: '{name}' cannot run: "
+
+
+def reason_in(answer: str, key: str, name: str) -> str | None:
+    """Why backend `name` of `key` cannot run, in what `main` printed; None if it can."""
+    beginning, lines = _cannot(key, name), answer.splitlines()
+    if lines and not any(line.startswith("backends.") for line in lines):
+        return lines[-1]  # it could not even be asked
+    told = [line.removeprefix(beginning) for line in lines if line.startswith(beginning)]
+    return told[0] if told else None
 
 
 def require(key: str, name: str) -> None:
     """Raise InputError if backend `name` of `key` cannot run here."""
     problem = explain(key, name)
     if problem is not None:
-        raise InputError(f"{problem}. The default, '{DEFAULT}', runs everywhere")
+        raise InputError(f"{problem}. The default, '{default(key)}', runs everywhere")
 
 
 def main() -> None:

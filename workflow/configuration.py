@@ -5,7 +5,6 @@ import difflib
 import functools
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from d3talker import settings as stage_settings
-from d3talker.backends import BACKENDS, DEFAULT, device
+from d3talker.backends import BACKENDS, TRAINING, Backend, default
 from d3talker.cli import InputError
 from d3talker.fields import architecture as architectures
 from d3talker.ingest.settings import IngestSettings
-from d3talker.metrics.weights import ALEXNET_SOURCE, SOURCES
+from d3talker.metrics.weights import catalogue
 from d3talker.motion.sync import SyncSettings
 from d3talker.train.settings import (
     AdaptSettings,
@@ -29,6 +28,9 @@ from d3talker.train.settings import (
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = yaml.safe_load((HERE / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+TEXT = {"type": ["string", "null"]}
+SCHEMA["properties"]["backends"]["properties"] = dict.fromkeys(BACKENDS, TEXT)
+SCHEMA["properties"]["models"]["properties"] |= dict.fromkeys(catalogue(), TEXT)
 # What the training stages accept, so that a wrong setting is found before any job starts.
 STAGE_SETTINGS = {
     "fit_static": StaticSettings,
@@ -59,7 +61,7 @@ def check(config: dict) -> None:
     errors = sorted(Draft202012Validator(SCHEMA).iter_errors(config), key=lambda e: list(e.path))
     problems = [_explain(error) for error in errors]
     if not errors:
-        problems += _wrong_choices(config) or _wrong_settings(config) or _missing_weights(config)
+        problems += _wrong_choices(config) or _wrong_settings(config) or _missing_folders(config)
     if problems:
         raise ConfigProblem("the configuration is wrong:\n" + "\n".join(f"  {p}" for p in problems))
 
@@ -100,58 +102,22 @@ def variants(config: Mapping) -> list[str]:
 
 def backends(config: dict) -> dict[str, str]:
     """The chosen backend of every key of `backends`."""
-    return {key: config["backends"].get(key) or DEFAULT for key in BACKENDS}
+    return {key: config["backends"].get(key) or default(key) for key in BACKENDS}
+
+
+def backend(config: dict, key: str) -> Backend:
+    """What the chosen backend of `key` is and needs, and in which environment its stages run."""
+    return BACKENDS[key][backends(config)[key]]
 
 
 def training_environment(config: dict) -> str:
     """The environment of the stages that train and render: gpu if a backend needs its packages."""
-    return "gpu" if device(backends(config)) == "cuda" else "torch"
+    return "gpu" if any(backend(config, key).environment == "gpu" for key in TRAINING) else "torch"
 
 
 def backend_options(config: dict) -> str:
     """The chosen backends as options of the stages that train and render."""
-    return " ".join(f"--{key} {name}" for key, name in backends(config).items())
-
-
-def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
-    """Raise ConfigProblem if a chosen backend lacks something in the environment of `python`.
-
-    Without `jobs_run_here` only packages are looked for, since the GPU is in another machine.
-    """
-    if training_environment(config) == "torch":
-        return
-    if not python.is_file():
-        chosen = ", ".join(f"{key}: {name}" for key, name in backends(config).items())
-        raise ConfigProblem(
-            f"backends ({chosen}): the environment for GPUs is not there ({python}); make it with"
-            " `make gpu` (see envs/gpu.txt), or use the image of containers/gpu.def"
-        )
-    command = [str(python), "-m", "d3talker.backends"]
-    command += [] if jobs_run_here else ["--gpu-elsewhere"]
-    command += [f"{key}={name}" for key, name in backends(config).items()]
-    answer = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
-
-
-def check_images(config: dict, project: str) -> None:
-    """Raise ConfigProblem naming the images of `containers/` that are not there."""
-    names = {"workflow", "media", "torch", training_environment(config)}
-    files = [Path(project, "containers", f"{name}.sif") for name in sorted(names)]
-    if missing := [str(path) for path in files if not path.is_file()]:
-        raise ConfigProblem(
-            f"there is no {', '.join(missing)}; make images with `make containers`"
-            " (docs/cluster.md)"
-        )
-
-
-def check_conda(config: dict) -> None:
-    """Raise ConfigProblem if a backend needs the environment gpu, which conda cannot make."""
-    if training_environment(config) == "gpu":
-        raise ConfigProblem(
-            "backends: the environment gpu is compiled, so conda has none; use --sdm apptainer with"
-            " containers/gpu.def, or `make gpu` without --sdm"
-        )
+    return " ".join(f"--{key} {backends(config)[key]}" for key in TRAINING)
 
 
 def _wrong_choices(config: dict) -> list[str]:
@@ -218,42 +184,11 @@ def _wrong_settings(config: dict) -> list[str]:
     return sorted(set(problems))
 
 
-def _missing_weights(config: dict) -> list[str]:
-    """Files of weights that are not there, or that a loss needs and that are not given."""
-    models = config["models"]
-    problems = [
-        f"models.{key}: there is no file {path}; expected {SOURCES[key]}"
-        for key, path in models.items()
-        if path is not None and not Path(path).is_file()
-    ]
-    if config["openface"] is not None and not Path(config["openface"]).is_dir():
-        problems.append(f"openface: there is no folder {config['openface']}")
-    used = {s for s in PERCEPTUAL for v in variants(config) if needs_alexnet(config, s, v)}
-    if used and models["alexnet"] is None:
-        problems.append(
-            f"models.alexnet: it is null, but perceptual weights of {', '.join(sorted(used))} are"
-            f" above 0; set them to 0 or give {ALEXNET_SOURCE}"
-        )
-    return problems
-
-
-def check_weights(config: dict, python: Path) -> None:
-    """Raise ConfigProblem if a given file of weights is damaged or another one.
-
-    They are read in the environment of `python` now, because most are needed at the very end.
-    """
-    given = {key: path for key, path in config["models"].items() if path is not None}
-    if not given:
-        return
-    if not python.is_file():
-        raise ConfigProblem(f"models: no {python} to read them with; run `make setup`")
-    command = [str(python), "-m", "d3talker.metrics.check_weights"]
-    files = [f"{key}={Path(path).absolute()}" for key, path in given.items()]
-    answer = subprocess.run(
-        command + files, cwd=HERE.parent, capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        raise ConfigProblem(answer.stdout.strip() or answer.stderr.strip())
+def _missing_folders(config: dict) -> list[str]:
+    """Folders of the user's that are not there."""
+    if config["openface"] is None or Path(config["openface"]).is_dir():
+        return []
+    return [f"openface: there is no folder {config['openface']}"]
 
 
 def needs_alexnet(config: dict, stage: str, variant: str) -> bool:

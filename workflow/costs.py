@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from d3talker import settings as stage_settings
+from d3talker.metrics.weights import catalogue
 from workflow import configuration
 
 FPS = 25
@@ -68,6 +69,7 @@ COSTS = {
     "tables": Cost(2, 0, 0, 100, 0),
     "report": Cost(3, 0, 0, 300, 0, 50),
     "make_base": Cost(5, 0, 0, 500, 0, 10),
+    "fetch_model": Cost(5, 0, 0, 100, 0),
 }
 # Rules of the same work under another name.
 ALIASES = {
@@ -117,6 +119,8 @@ class Costs:
         cpu = cost.seconds + share * (cost.per_second * seconds + cost.per_iteration * count)
         mb = cost.mb + share * cost.mb_per_second * seconds
         disk = cost.disk_mb + share * cost.disk_per_second * seconds
+        if name == "fetch_model":
+            disk += sum(one.mb for one in catalogue().values() if one.file == wildcards["file"])
         if not (self.on_gpu and name in TRAINING):
             return Work(cpu, 0.0, mb, disk)
         each = 1 / GPU_FPS if name == "render" else GPU_SECONDS_PER_ITERATION

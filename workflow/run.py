@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import cli
-from workflow import base, cluster, configuration, failures, people, plan
+from workflow import base, cluster, configuration, doctor, failures, models, people, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,7 +42,13 @@ def main() -> int:
             config["tables"] = list(dict.fromkeys([*config["tables"], *tables]))
             args.config.append(f"tables={json.dumps(config['tables'])}")
         configuration.check(config)
+        if args.target == "models":
+            models.fetch_all(config)
+            return 0
+        if args.target == "doctor":
+            return doctor.report(config, jobs_run_here=args.profile == cluster.HERE)
         base.check(config)
+        models.check(config)
         plan.check(config)
         results = Path(config["results"])
         with only_run(results):

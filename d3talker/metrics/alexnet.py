@@ -3,7 +3,6 @@
 The weights are those of torchvision, trained on ImageNet. torchvision itself is not needed.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from d3talker import artifacts
-from d3talker.metrics.weights import ALEXNET_SHA256, ALEXNET_SOURCE
+from d3talker.metrics.weights import catalogue, check_sum
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's images in [0,1]
 SMALLEST = 31  # px; a smaller image leaves nothing to the last convolutions
@@ -75,16 +74,13 @@ def load_alexnet(path: str | Path) -> AlexNet:
         wanted = network.state_dict()
         network.load_state_dict({name: state[name] for name in wanted})
     except (OSError, KeyError, RuntimeError, artifacts.ArtifactError) as error:
+        source = catalogue()["alexnet"].source
         raise artifacts.ArtifactError(
-            f"{path}: not the weights of AlexNet ({error}); expected {ALEXNET_SOURCE}"
+            f"{path}: not the weights of AlexNet ({error}); expected {source}"
         ) from error
     return network
 
 
 def _load_torchvision(path: Path) -> Mapping[str, Tensor]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(ALEXNET_SHA256):
-        wanted = ALEXNET_SHA256
-        raise artifacts.ArtifactError(f"its sha256 begins with {digest[:8]}, not with {wanted}")
+    check_sum(path, catalogue()["alexnet"].sha256)
     return torch.load(path, map_location="cpu", weights_only=True)

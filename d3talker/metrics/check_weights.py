@@ -22,7 +22,7 @@ def loader(key: str) -> Callable[[str], object]:
     elif key == "s3fd":
         from d3talker.metrics.detectors import load_s3fd as load
     else:
-        raise KeyError(f"no models.{key}")
+        raise KeyError(f"no reader of models.{key}")
     return load
 
 

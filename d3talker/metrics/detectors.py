@@ -45,7 +45,7 @@ class Fan(FaceAlignment):
 def load_fan(path: str | Path) -> torch.jit.ScriptModule:
     """2DFAN4. Raises ArtifactError, which says where the file is to be had, for any other file."""
     try:
-        check_digest(path)
+        check_digest(path, "fan")
         network = torch.jit.load(str(path), map_location="cpu").eval()
         with torch.no_grad():
             made = network(torch.zeros(FAN_INPUT))
@@ -61,7 +61,7 @@ def load_fan(path: str | Path) -> torch.jit.ScriptModule:
 def load_s3fd(path: str | Path) -> SFDDetector:
     """S3FD. Raises ArtifactError, which says where the file is to be had, for any other file."""
     try:
-        check_digest(path)
+        check_digest(path, "s3fd")
         return SFDDetector(device="cpu", path_to_detector=str(path))
     except UNREADABLE as error:
         raise refusal(path, "s3fd", error) from error

@@ -80,7 +80,7 @@ def load_syncnet(path: str | Path) -> SyncNet:
     """
     network = SyncNet()
     try:
-        check_digest(path)
+        check_digest(path, "syncnet")
         state = dict(torch.load(path, map_location="cpu", weights_only=True))
         counters = {n: t for n, t in network.state_dict().items() if n.endswith(COUNTER)}
         network.load_state_dict(counters | state)

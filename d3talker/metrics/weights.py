@@ -1,74 +1,87 @@
-"""Files of weights that are not part of this project, and where they are to be had.
+"""Files of weights that are not part of this project: how each is known, and where it is to be had.
 
-Needs no packages, so that a configuration can be checked anywhere.
+What is known of them is data, config/models.yaml. Needs no package but PyYAML, so that a
+configuration can be checked anywhere.
 """
 
+import functools
 import hashlib
 import re
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 from d3talker.artifacts import ArtifactError
 
-ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
-ALEXNET_SHA256 = "7be5be79"  # the file's digest begins with what its name ends with
-ALEXNET_SOURCE = (
-    f"{ALEXNET_FILE} from https://download.pytorch.org/models/{ALEXNET_FILE}, described at"
-    " https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.alexnet.html"
-    " (torchvision: BSD-3-Clause; ImageNet, on which it was trained: for research)"
-)
-FAN_SOURCE = (
-    "2DFAN4-cd938726ad.zip from"
-    " https://www.adrianbulat.com/downloads/python-fan/2DFAN4-cd938726ad.zip, described at"
-    " https://github.com/1adrianb/face-alignment (BSD-3-Clause; 300W-LP, on which it was trained:"
-    " for research)"
-)
-S3FD_SOURCE = (
-    "s3fd-619a316812.pth from"
-    " https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth, described at"
-    " https://github.com/1adrianb/face-alignment (BSD-3-Clause; WIDER FACE, on which it was"
-    " trained: for research)"
-)
-SYNCNET_SOURCE = (
-    "syncnet_v2.model from"
-    " https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model, described at"
-    " https://www.robots.ox.ac.uk/~vgg/software/lipsync/ (code: MIT; of the weights nothing is"
-    " said)"
-)
-# By the key of `models` in the configuration.
-SOURCES = {
-    "alexnet": ALEXNET_SOURCE,
-    "fan": FAN_SOURCE,
-    "s3fd": S3FD_SOURCE,
-    "syncnet": SYNCNET_SOURCE,
-}
+CATALOGUE = Path(__file__).resolve().parents[2] / "config" / "models.yaml"
 # What readers of such files raise if one is damaged or something else.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, AttributeError)
 UNREADABLE += (UnpicklingError, BadZipFile, ArtifactError)
 DIGEST = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # in the name of a published file
 
 
-def check_digest(path: str | Path) -> None:
+class Weights(NamedTuple):
+    """An entry of config/models.yaml, which says what each field means."""
+
+    name: str
+    purpose: str
+    page: str
+    url: str | None
+    file: str
+    sha256: str | None
+    mb: float
+    licence: str
+    get: str | None
+
+    @property
+    def source(self) -> str:
+        """Where the file is to be had, and its licence, in words."""
+        where = f"{self.file} from {self.url}" if self.url else f"{self.file}: {self.get}"
+        return f"{where}, described at {self.page} ({self.licence})"
+
+
+@functools.cache
+def catalogue() -> dict[str, Weights]:
+    """All files of weights that are known, by their key of `models` in the configuration."""
+    import yaml
+
+    entries = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    return {key: Weights(**entry) for key, entry in entries.items()}
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sum of a file, 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sum(path: str | Path, beginning: str) -> None:
+    """Raise ArtifactError if the sha256 of a file does not begin so."""
+    digest = sha256_of(path)
+    if not digest.startswith(beginning):
+        raise ArtifactError(
+            f"its sha256 begins with {digest[:10]}, not with {beginning[:10]}: it was cut off or is"
+            " another file"
+        )
+
+
+def check_digest(path: str | Path, key: str | None = None) -> None:
     """Raise ArtifactError if a file is not the published one whose name it has.
 
-    Published weights have the beginning of their sha256 in their name, as ...-619a316812.pth; a
-    file of another name is taken as it is.
+    The sum of the file of `models.<key>` is in config/models.yaml. Others have the beginning of
+    theirs in their name, as ...-619a316812.pth; a file of another name is taken as it is.
     """
-    named = DIGEST.search(Path(path).name)
-    if named is None:
-        return
-    with Path(path).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(named[1]):
-        raise ArtifactError(
-            f"its sha256 begins with {digest[: len(named[1])]}, not with {named[1]}: it was cut off"
-            " or is another file"
-        )
+    name = Path(path).name
+    if key and name == catalogue()[key].file and catalogue()[key].sha256:
+        check_sum(path, catalogue()[key].sha256)
+    elif named := DIGEST.search(name):
+        check_sum(path, named[1])
 
 
 def refusal(path: str | Path, key: str, error: Exception) -> ArtifactError:
     """Why a file is not the weights of `models.<key>`, and where those are to be had."""
     # torch lists every tensor after its first line.
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ArtifactError(f"{path}: not the weights of {key} ({reason}); expected {SOURCES[key]}")
+    source = catalogue()[key].source
+    return ArtifactError(f"{path}: not the weights of {key} ({reason}); expected {source}")

@@ -6,10 +6,10 @@ import torch
 
 from d3talker import artifacts
 from d3talker.avatar import Drive
-from d3talker.backends import BACKENDS, DEFAULT
+from d3talker.backends import BACKENDS, TRAINING, default
 from d3talker.cli import InputError
 from d3talker.metrics.alexnet import AlexNet, load_alexnet
-from d3talker.metrics.weights import ALEXNET_FILE, ALEXNET_SOURCE
+from d3talker.metrics.weights import catalogue
 from d3talker.split import train_range
 from d3talker.train.scene import SceneFiles
 
@@ -36,9 +36,10 @@ def add_drive_arguments(parser: argparse.ArgumentParser, many: bool = False) -> 
 
 def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --rasterizer and --encoding, a name of d3talker/backends.py each; `cpu` by default."""
-    for key, known in BACKENDS.items():
+    for key in TRAINING:
+        known = list(BACKENDS[key])
         parser.add_argument(
-            f"--{key}", default=DEFAULT, choices=list(known), help=f"{key} backend (%(default)s)"
+            f"--{key}", default=default(key), choices=known, help=f"{key} backend (%(default)s)"
         )
 
 
@@ -49,7 +50,8 @@ def add_architecture_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_alexnet_argument(parser: argparse.ArgumentParser) -> None:
     """Add --alexnet, the weights that a loss on AlexNet's features needs."""
-    parser.add_argument("--alexnet", help=f"{ALEXNET_FILE}, or a .safetensors of the same names")
+    name = catalogue()["alexnet"].file
+    parser.add_argument("--alexnet", help=f"{name}, or a .safetensors of the same names")
 
 
 def alexnet_for(args: argparse.Namespace, *weights: float) -> AlexNet | None:
@@ -60,7 +62,8 @@ def alexnet_for(args: argparse.Namespace, *weights: float) -> AlexNet | None:
     if not any(weights):
         return None
     if args.alexnet is None:
-        raise InputError(f"a perceptual weight above 0 needs --alexnet: {ALEXNET_SOURCE}")
+        source = catalogue()["alexnet"].source
+        raise InputError(f"a perceptual weight above 0 needs --alexnet: {source}")
     return load_alexnet(args.alexnet)
 
 

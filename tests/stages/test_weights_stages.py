@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
     """Weights, a clip of 12 frames with 4 test frames, and a render of those, without a face."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    torch.save(SyncNet().state_dict(), folder / "syncnet_v2.model")
+    torch.save(SyncNet().state_dict(), folder / "syncnet.pth")
     torch.jit.script(Middle()).save(str(folder / "fan.zip"))
     state = {name: torch.zeros_like(tensor) for name, tensor in S3fd().state_dict().items()}
     torch.save(state, folder / "blind.pth")
@@ -77,7 +77,7 @@ def test_fan_finds_points_in_a_render_and_in_the_test_frames_of_a_clip(folder, m
 
 def test_a_render_without_a_face_has_a_reason_and_no_sync(folder):
     files = ["--render", folder / "render.mp4", "--render-json", folder / "render.json"]
-    files += ["--audio", folder / "audio.wav", "--syncnet", folder / "syncnet_v2.model"]
+    files += ["--audio", folder / "audio.wav", "--syncnet", folder / "syncnet.pth"]
     done = stage("syncnet", *files, "--s3fd", folder / "blind.pth", "--out", folder / "s.json")
     assert done.returncode == 0, done.stderr
     assert load_json(folder / "s.json")["tracks"] == 0

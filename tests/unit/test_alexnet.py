@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from d3talker import artifacts  # noqa: E402
 from d3talker.metrics import alexnet  # noqa: E402
-from d3talker.metrics.weights import ALEXNET_FILE  # noqa: E402
+from d3talker.metrics.weights import catalogue  # noqa: E402
 
 # The convolutions in torchvision's file.
 SHAPES = {
@@ -88,11 +88,13 @@ def test_the_smallest_image_has_features_and_a_smaller_one_has_none(network):
 
 
 def test_torchvisions_file_is_known_by_its_digest(network, weights, tmp_path, monkeypatch):
-    path = tmp_path / ALEXNET_FILE
+    known = catalogue()["alexnet"]
+    path = tmp_path / known.file
     torch.save(weights, path)
     with pytest.raises(artifacts.ArtifactError, match=r"sha256 begins .*download\.pytorch\.org"):
         alexnet.load_alexnet(path)
-    monkeypatch.setattr(alexnet, "ALEXNET_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    known = known._replace(sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(alexnet, "catalogue", lambda: {"alexnet": known})
     image = torch.rand(1, 3, 48, 48)
     assert torch.equal(alexnet.load_alexnet(path)(image)[-1], network(image)[-1])
 

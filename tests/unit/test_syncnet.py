@@ -65,15 +65,15 @@ def test_both_streams_end_in_1024_numbers(network):
 def test_the_file_is_read_with_and_without_counters_of_batches(network, tmp_path):
     state = network.state_dict()
     old = {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")}
-    torch.save(old, tmp_path / "syncnet_v2.model", _use_new_zipfile_serialization=False)
-    again = syncnet.load_syncnet(tmp_path / "syncnet_v2.model")
+    torch.save(old, tmp_path / "old.model", _use_new_zipfile_serialization=False)
+    again = syncnet.load_syncnet(tmp_path / "old.model")
     sound = torch.rand(1, 1, 13, 20)
     assert torch.equal(again.hear(sound), network.hear(sound))
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "renamed", "other shape", "a model"])
 def test_other_files_are_refused_with_the_source(network, tmp_path, damage):
-    path = tmp_path / "syncnet_v2.model"
+    path = tmp_path / "other.model"
     state = dict(network.state_dict())
     if damage == "renamed":
         state["netcnnaud.0.w"] = state.pop("netcnnaud.0.weight")
@@ -84,7 +84,7 @@ def test_other_files_are_refused_with_the_source(network, tmp_path, damage):
         path.write_bytes(path.read_bytes()[:1_000_000])
     if damage == "missing":
         path.unlink()
-    match = r"syncnet_v2\.model: not the weights of syncnet .*robots\.ox\.ac\.uk"
+    match = r"other\.model: not the weights of syncnet .*robots\.ox\.ac\.uk"
     with pytest.raises(ArtifactError, match=match):
         syncnet.load_syncnet(path)
 

@@ -1,8 +1,6 @@
 """The configuration's check and the order in which settings override each other."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -182,47 +180,6 @@ def test_both_presets_hold_settings_that_the_stages_know(config):
         configuration.check(config | {"preset": preset})
 
 
-def test_a_perceptual_loss_without_its_weights_is_found_before_anything_runs(config, tmp_path):
-    config["loss"] = {"perceptual": 0.01}
-    with pytest.raises(configuration.ConfigProblem) as problem:
-        configuration.check(config)
-    for word in ("models.alexnet", "adapt", "finetune_c2f", "download.pytorch.org", "BSD-3"):
-        assert word in str(problem.value)
-    weights = tmp_path / "alexnet.safetensors"
-    config["models"]["alexnet"] = str(weights)
-    with pytest.raises(configuration.ConfigProblem, match=r"there is no file .*alexnet\.saf"):
-        configuration.check(config)
-    weights.touch()
-    configuration.check(config)
-    assert configuration.needs_alexnet(config, "adapt", "d3talker")
-    config["loss"] = {}
-    assert not configuration.needs_alexnet(config, "adapt", "d3talker")
-
-
-@pytest.mark.parametrize("key", ["fan", "s3fd", "syncnet"])
-def test_a_file_of_weights_that_is_not_there_is_named_with_its_source(config, tmp_path, key):
-    config["models"][key] = str(tmp_path / "w.pth")
-    with pytest.raises(
-        configuration.ConfigProblem, match=rf"models\.{key}: .*w\.pth; expected .*https"
-    ):
-        configuration.check(config)
-    (tmp_path / "w.pth").touch()
-    configuration.check(config)
-
-
-def test_weights_are_read_before_anything_runs(config, tmp_path):
-    python = configuration.HERE.parent / ".envs" / "torch" / "bin" / "python"
-    configuration.check_weights(config, tmp_path / "no-python")  # none are given
-    (tmp_path / "a.safetensors").write_bytes(b"cut off")
-    config["models"]["alexnet"] = str(tmp_path / "a.safetensors")
-    with pytest.raises(
-        configuration.ConfigProblem, match=r"models\.alexnet: .*alexnet-owt-7be5be79"
-    ):
-        configuration.check_weights(config, python)
-    with pytest.raises(configuration.ConfigProblem, match=r"make setup"):
-        configuration.check_weights(config, tmp_path / "no-python")
-
-
 def test_the_folder_of_openface_must_be_there(config, tmp_path):
     configuration.check(config | {"openface": str(tmp_path)})
     with pytest.raises(configuration.ConfigProblem, match=r"openface: there is no folder .*none"):
@@ -238,12 +195,6 @@ def test_a_missing_geometry_prior_is_named(config, tmp_path):
         configuration.check_geometry(config, ["anna", "berta"])
 
 
-def test_no_backend_is_checked_and_no_process_started_by_default(config, tmp_path):
-    assert configuration.backends(config) == {"rasterizer": "cpu", "encoding": "cpu"}
-    assert configuration.training_environment(config) == "torch"
-    configuration.check_backends(config, tmp_path / "no-python", jobs_run_here=True)
-
-
 def test_the_stages_are_told_every_backend(config):
     assert configuration.backend_options(config) == "--rasterizer cpu --encoding cpu"
     config["backends"]["encoding"] = "torch"
@@ -255,22 +206,6 @@ def test_an_unknown_backend_lists_the_known(config):
     config["backends"]["rasterizer"] = "fast"
     with pytest.raises(configuration.ConfigProblem, match=r"backends\.rasterizer.*'fast'; known: "):
         configuration.check(config)
-
-
-def test_a_gpu_backend_without_its_environment_says_how_to_make_it(config, tmp_path):
-    config["backends"]["rasterizer"] = "gsplat"
-    assert configuration.training_environment(config) == "gpu"
-    with pytest.raises(
-        configuration.ConfigProblem, match=r"rasterizer: gsplat.*make gpu.*envs/gpu\.txt"
-    ):
-        configuration.check_backends(config, tmp_path / "python", jobs_run_here=True)
-
-
-def test_a_gpu_backend_whose_package_is_missing_names_its_key(config):
-    config["backends"]["encoding"] = "tinycudann"
-    here = Path(sys.executable)  # the workflow's environment has no tinycudann
-    with pytest.raises(configuration.ConfigProblem, match=r"backends\.encoding: 'tinycudann'.*gpu"):
-        configuration.check_backends(config, here, jobs_run_here=False)
 
 
 def test_what_differs_from_the_default_is_told_by_its_key(config):

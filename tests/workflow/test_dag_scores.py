@@ -39,6 +39,15 @@ def test_without_s3fd_neither_fan_nor_syncnet_is_used(finished):
     assert jobs(output) == {"report": 1}, output
 
 
+def test_scores_that_need_weights_are_made_with_new_renders(checkout):
+    models = give_weights(checkout, "fan", "s3fd", "syncnet")
+    checkout.run("--target=ingest_all")
+    status, output = checkout.run(f"--args=-n --config {models}")
+    assert status == 0, output[-3000:]
+    made = jobs(output)
+    assert made["render"] == made["fan_render"] == made["syncnet"] == VARIANTS
+
+
 def test_files_of_openface_reach_the_runs_that_they_are_of(finished):
     folder = finished.root / "openface"
     folder.mkdir()

@@ -15,11 +15,10 @@ from snakemake.logging import logger
 PROJECT = os.path.dirname(os.path.dirname(str(workflow.current_basedir)))
 sys.path.insert(0, PROJECT)
 
-from workflow import base, cluster, configuration, costs, estimate, failures, people, plan, refusals
+from workflow import base, cluster, configuration, costs, environments, estimate, failures
+from workflow import models, people, plan, refusals
 
 ENVS = Path(PROJECT, ".envs")
-GPU_PYTHON = ENVS / "gpu" / "bin" / "python"
-TORCH_PYTHON = ENVS / "torch" / "bin" / "python"
 DEPLOYED = {method.name for method in workflow.deployment_settings.deployment_method}
 
 configuration.complete(config)
@@ -30,17 +29,18 @@ config["tables"] = sorted({*config["tables"], *TARGETS})
 try:
     configuration.check(config)
     base.check(config)
-    if workflow.is_main_process and not DEPLOYED:
-        configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
-        configuration.check_weights(config, TORCH_PYTHON)
+    models.check(config)
     if workflow.is_main_process:
+        if not DEPLOYED:
+            environments.check_backends(config, ENVS, jobs_run_here=workflow.local_exec)
+        models.check_files(config, None if DEPLOYED else ENVS / "torch" / "bin" / "python")
         plan.check(config)
     CAST = people.gather(config)
     configuration.check_geometry(config, CAST.targets)
     if workflow.is_main_process and "APPTAINER" in DEPLOYED:
-        configuration.check_images(config, PROJECT)
+        environments.check_images(config, PROJECT)
     if "CONDA" in DEPLOYED:
-        configuration.check_conda(config)
+        environments.check_conda(config)
 except (configuration.ConfigProblem, people.NameProblem) as problem:
     raise WorkflowError(str(problem))
 
@@ -257,25 +257,30 @@ def alexnet(stage):
 
     def path(wildcards):
         needed = configuration.needs_alexnet(config, stage, wildcards.avatar)
-        return source(config["models"]["alexnet"]) if needed else []
+        return weights("alexnet") if needed else []
 
     return path
 
 
 def weights(key):
-    """The file of `models.<key>`; nothing if it is not given."""
-    path = config["models"][key]
+    """The file of `models.<key>`, which may have to be fetched; nothing if it is not given."""
+    path = models.file(config, key)
     return source(path) if path else []
 
 
-def if_given(path, *models):
+def if_given(path, *keys):
     """`path`, if all these weights are given."""
-    return path if all(config["models"][key] for key in models) else []
+    return path if all(config["models"][key] for key in keys) else []
 
 
 def fan_truth(wildcards):
     """FAN's points of the true test frames, for a self-driven render."""
     return if_given("<results>/{id}/fan.npz", "fan", "s3fd") if wildcards.drive == "self" else []
+
+
+# Keys of `models` by the files that this run may have to fetch. One that is there already is no output
+# of a rule: Snakemake would remove it to make it anew.
+TO_FETCH = {source(path): key for key, path in models.to_fetch(config).items()}
 
 
 def openface_file(name):
@@ -355,7 +360,7 @@ def weights_used():
             files.add(pretrained(avatar_of(variant), "general"))
             if configuration.refined(config, variant):
                 files.add(pretrained(avatar_of(variant), "c2f"))
-    given = [source(path) for path in config["models"].values() if path]
+    given = map(source, models.files(config).values())
     return sorted(files) + [file for file in given if file]
 
 

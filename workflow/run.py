@@ -6,12 +6,13 @@ killed run left behind, and says at the end where the videos and the report are.
 
 import argparse
 import contextlib
+import ctypes
 import fcntl
 import json
+import multiprocessing
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MARK = "D3TALKER_RUN"
 # Where Snakemake finds the plugin that notes failed jobs.
 PLUGINS = ROOT / "workflow" / "plugins"
+PR_SET_PDEATHSIG = 1  # of prctl in Linux: the signal that a process gets when its parent ends
 # Targets for which nobody need be learned from, and those that need nobody to make an avatar of.
 PREPARING = ("ingest_all", "prepare")
 WITHOUT_AVATAR = (*PREPARING, "pretrain", "base")
@@ -99,6 +101,7 @@ def config_entries(args: argparse.Namespace) -> list[str]:
 
 def overrides(args: argparse.Namespace) -> dict:
     """What the command line says of the configuration."""
+    sys.path.insert(0, str(PLUGINS))  # Snakemake looks for plugins when it is imported
     from snakemake.cli import parse_config
 
     return parse_config(config_entries(args))
@@ -206,32 +209,47 @@ def note_failures(config: dict) -> list[str]:
 
 
 def snakemake(args: argparse.Namespace, results: Path, targets: list[str]) -> int:
-    """Run Snakemake on `targets`; its exit status, below 0 if the user stopped it.
+    """Run Snakemake on `targets`; its exit status, below 0 if a signal ended it.
 
-    A signal to us ends it and its jobs too.
+    It is a fork of this process, which has imported it already: that takes seconds. A signal to us
+    ends it and its jobs too.
     """
-    command = [sys.executable, "-m", "snakemake"]
-    command += cluster.profile_arguments(args.profile, results, args.jobs)
+    words = cluster.profile_arguments(args.profile, results, args.jobs)
     if args.profile != cluster.HERE:
         cluster.cancel_leftovers(results)
     if args.configfile:
-        command += ["--configfile", *map(str, args.configfile)]
+        words += ["--configfile", *map(str, args.configfile)]
     if entries := config_entries(args):
-        command += ["--config", *entries]
-    command += ["--logger", "failures", "--nolock", *args.snakemake, "--", *targets]
+        words += ["--config", *entries]
+    words += ["--logger", "failures", "--nolock", *args.snakemake, "--", *targets]
     path = os.pathsep.join([str(PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {"PYTHONPATH": path, failures.JOBS: str(failed_jobs(results).resolve())}
-    process = subprocess.Popen(command, env=os.environ | environment)
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=be_snakemake, args=(words, environment))
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    process.start()
     try:
-        return process.wait()
+        process.join()
+        return process.exitcode
     except KeyboardInterrupt:
-        process.wait()  # Snakemake got it as well and stops its jobs
+        process.join()  # Snakemake got it as well and stops its jobs
         return -signal.SIGINT
     finally:
-        if process.poll() is None:
+        if process.is_alive():
             process.terminate()
             end_leftovers(os.environ[MARK])
+
+
+def be_snakemake(words: list[str], environment: dict[str, str]) -> None:
+    """Run Snakemake with these arguments in this process, which ends when its parent is killed."""
+    from snakemake.cli import main
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.environ.update(environment)
+    sys.argv = ["snakemake", *words]  # where rules/common.smk looks for targets
+    main(words)
 
 
 def runs_of(config: dict, cast: people.Cast, targets: set[str]) -> list[plan.Run]:

@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Snakemake takes seconds to import, so runs are forks of a process that has done so. It looks for
+# plugins then.
+sys.path.append(str(ROOT / "workflow" / "plugins"))
+import snakemake.cli  # noqa: E402, F401
 
 # Stands in for every stage: writes what it is told to write. A video that begins with "bad" is
 # refused as ingest refuses one; one that begins with "short" has 13 s to train on. A stage named in
@@ -54,24 +58,71 @@ class Checkout:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def start(self, *arguments: str) -> subprocess.Popen:
+    def start(self, *arguments: str) -> "Run":
         """Start workflow/run.py."""
-        command = [sys.executable, "workflow/run.py", *arguments]
-        return subprocess.Popen(
-            command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        return Run(self.root, arguments)
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run workflow/run.py to its end: exit status and everything it printed."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=1200)
-        return process.returncode, output
+        return process.wait(), process.output()
 
     def exists(self, path: str) -> bool:
         return (self.root / "results" / path).exists()
 
     def read(self, path: str) -> dict:
         return json.loads((self.root / "results" / path).read_text())
+
+
+class Run:
+    """workflow/run.py of a checkout in a fork of this process."""
+
+    def __init__(self, root: Path, arguments: tuple[str, ...]):
+        self.printed = root.with_name(f"{root.name}.printed")
+        self.returncode = None
+        with self.printed.open("wb") as printed:
+            self.pid = os.fork()
+            if self.pid == 0:
+                _become_run(root, arguments, printed.fileno())
+
+    def poll(self, options: int = os.WNOHANG) -> int | None:
+        """The exit status, below 0 if a signal ended it; None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, options)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self) -> int:
+        return self.poll(options=0)
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def output(self) -> str:
+        """All that it has printed."""
+        return self.printed.read_text()
+
+
+def _become_run(root: Path, arguments: tuple[str, ...], printed: int) -> None:
+    """Never returns."""
+    status = 1
+    try:
+        for descriptor in (1, 2):
+            os.dup2(printed, descriptor)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", 1) for number in (1, 2))
+        os.chdir(root)
+        for name in list(sys.modules):
+            if name.split(".")[0] in ("workflow", "d3talker"):
+                del sys.modules[name]
+        sys.path[:] = [path for path in sys.path if Path(path).resolve() != ROOT]
+        sys.argv = ["workflow/run.py", *arguments]
+        runpy.run_path("workflow/run.py", run_name="__main__")
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
 
 
 def jobs(output: str) -> Counter:

@@ -326,7 +326,7 @@ def test_a_killed_run_is_completed_by_the_next(checkout):
     assert status == 2
     assert f"another run (process {process.pid}) is using results/" in output
 
-    process.send_signal(signal.SIGKILL)  # Snakemake and the stage live on
+    process.send_signal(signal.SIGKILL)  # Snakemake ends with it, the stage lives on
     process.wait()
     assert is_alive(stage)
     (checkout.root / "hang").unlink()

@@ -67,7 +67,7 @@ SchedulerParameters=bf_interval=1,sched_min_interval=200000,batch_sched_delay=0
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
-KillWait=20
+KillWait=10
 MinJobAge=300
 PropagateResourceLimits=NONE
 GresTypes=gpu

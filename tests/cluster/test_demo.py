@@ -30,98 +30,89 @@ LONG_SECONDS = 110
 
 
 class Demo(NamedTuple):
-    """A video of five seconds, and a configuration as small as tiny.yaml."""
-
-    videos: Path
-    config: dict
-
-
-class Ran(NamedTuple):
-    """A copy of the project after a run, and what the run printed."""
+    """A copy of the project with one video of five seconds, and a configuration like tiny.yaml."""
 
     root: Path
-    output: str
+    config: dict
 
     @property
-    def results(self) -> Path:
-        return self.root / "results"
+    def name(self) -> str:
+        return next((self.root / "videos").glob("*.mp4")).stem
+
+    def run(self, results: str, *arguments: str, environments: bool = False) -> str:
+        """Run it; without `environments` only images can run a stage. What it said."""
+        link = self.root / ".envs"
+        link.unlink(missing_ok=True)
+        if environments:
+            link.symlink_to(ROOT / ".envs")
+        (self.root / "demo.yaml").write_text(yaml.safe_dump(self.config | {"results": results}))
+        command = [sys.executable, self.root / "workflow" / "run.py"]
+        command += ["--configfile", self.root / "demo.yaml", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+        return done.stdout + done.stderr
+
+    def scores(self, results: str) -> dict[str, dict]:
+        """metrics.json of every variant, without what differs from run to run."""
+        found = {}
+        for path in (self.root / results).glob("*/*/3s/self/metrics.json"):
+            metrics = json.loads(path.read_text())
+            found[path.parts[-4]] = {k: v for k, v in metrics.items() if k not in OF_THE_RUN}
+        assert set(found) == set(VARIANTS)
+        return found
 
 
 @pytest.fixture(scope="module")
 def demo(slurm, tmp_path_factory) -> Demo:
-    videos = tmp_path_factory.mktemp("demo") / "videos"
+    root = tmp_path_factory.mktemp("demo") / "project"
+    for name in FOLDERS:
+        ignored = shutil.ignore_patterns("__pycache__", "*.sif")
+        shutil.copytree(ROOT / name, root / name, ignore=ignored)
+    shutil.copy(ROOT / "Snakefile", root)
     media = ROOT / ".envs" / "media" / "bin" / "python"
-    command = [media, ROOT / "stages" / "make_demo_people.py", "--out", videos]
+    command = [media, ROOT / "stages" / "make_demo_people.py", "--out", root / "videos"]
     subprocess.run([*command, "--size", "192", "--seconds", "5", "--people", "1"], check=True)
     config = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
     for stage in base.STAGES:
         del config["train"][stage]
     # torch's convolutions may differ in the last bit with the number of threads.
     config |= {"pretrain": {"base": "resources"}, "threads": 1, "variants": list(VARIANTS)}
-    return Demo(videos, config)
-
-
-def copy_project(root: Path, environments: bool) -> None:
-    """A copy of the project; without `environments` only images can run a stage."""
-    for name in FOLDERS:
-        ignored = shutil.ignore_patterns("__pycache__", "*.sif")
-        shutil.copytree(ROOT / name, root / name, ignore=ignored)
-    shutil.copy(ROOT / "Snakefile", root)
-    for image in (ROOT / "containers").glob("*.sif"):
-        os.symlink(image, root / "containers" / image.name)
-    if environments:
-        os.symlink(ROOT / ".envs", root / ".envs")
-
-
-def run(demo: Demo, root: Path, *arguments: str) -> Ran:
-    """Run the project at `root`."""
-    (root / "demo.yaml").write_text(yaml.safe_dump(demo.config))
-    command = [sys.executable, root / "workflow" / "run.py", "--videos", demo.videos]
-    command += ["--configfile", root / "demo.yaml", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
-    return Ran(root, done.stdout + done.stderr)
+    # Kernels are compiled once, in a folder that images see too.
+    os.environ.pop("NUMBA_CACHE_DIR", None)
+    return Demo(root, config)
 
 
 @pytest.fixture(scope="module")
-def here(demo, tmp_path_factory) -> Ran:
-    """The run on this machine, in its environments."""
-    root = tmp_path_factory.mktemp("here") / "project"
-    copy_project(root, environments=True)
-    return run(demo, root)
+def here(demo) -> str:
+    """What the run on this machine said, in its environments; its results are in `here`."""
+    return demo.run("here", environments=True)
 
 
 @pytest.fixture(scope="module")
-def on_slurm(demo, images, slurm, tmp_path_factory) -> Ran:
-    """The run on SLURM, in images."""
-    root = tmp_path_factory.mktemp("slurm") / "project"
-    copy_project(root, environments=False)
-    return run(demo, root, "--profile", "slurm", f"--args=--sdm apptainer {QUICK}")
+def in_images(demo, here, images) -> str:
+    """The same in images, with the results `images`."""
+    for image in images.glob("*.sif"):
+        (demo.root / "containers" / image.name).symlink_to(image)
+    return demo.run("images", "--args=--sdm apptainer")
 
 
-def scores(ran: Ran) -> dict[str, dict]:
-    """metrics.json of every variant, without what differs from run to run."""
-    found = {}
-    for path in ran.results.glob("*/*/3s/self/metrics.json"):
-        metrics = json.loads(path.read_text())
-        found[path.parts[-4]] = {k: v for k, v in metrics.items() if k not in OF_THE_RUN}
-    assert set(found) == set(VARIANTS)
-    return found
+@pytest.fixture(scope="module")
+def on_slurm(demo, in_images) -> str:
+    """The same on SLURM in images, with the results `slurm`."""
+    return demo.run("slurm", "--profile", "slurm", f"--args=--sdm apptainer {QUICK}")
 
 
-def test_images_give_the_same_scores(demo, here, images, tmp_path):
-    copy_project(tmp_path / "project", environments=False)
-    ran = run(demo, tmp_path / "project", "--args=--sdm apptainer")
-    assert scores(ran) == scores(here)
+def test_images_give_the_same_scores(demo, here, in_images):
+    assert demo.scores("images") == demo.scores("here")
 
 
-def test_slurm_and_images_give_the_same_scores(here, on_slurm):
-    assert scores(on_slurm) == scores(here)
+def test_slurm_and_images_give_the_same_scores(demo, here, on_slurm):
+    assert demo.scores("slurm") == demo.scores("here")
 
 
-def test_every_stage_ran_in_a_job_of_slurm_and_in_an_image(here, on_slurm, slurm):
-    ran = rules_in_jobs(on_slurm.results / "logs" / "slurm", slurm)
-    assert ran == set(jobs(here.output)) - LOCAL
+def test_every_stage_ran_in_a_job_of_slurm_and_in_an_image(demo, here, on_slurm, slurm):
+    ran = rules_in_jobs(demo.root / "slurm" / "logs" / "slurm", slurm)
+    assert ran == set(jobs(here)) - LOCAL
     assert ran > {"ingest", "track", "fit_static", "adapt", "finetune_c2f", "render", "evaluate"}
 
 
@@ -139,26 +130,27 @@ def rules_in_jobs(logs: Path, slurm: Path) -> set[str]:
 
 
 def test_a_training_that_slurm_ends_at_its_time_limit_goes_on_where_it_was(demo, on_slurm, slurm):
-    (name,) = (path.stem for path in demo.videos.glob("*.mp4"))
-    target = f"results/{name}/static/3s.safetensors"
+    head = demo.root / "slurm" / demo.name / "static" / "3s.safetensors"
     settings = demo.config["train"]["fit_static"]
-    metrics = json.loads((on_slurm.results / name / "static/3s/self/metrics.json").read_text())
-    seconds = metrics["train_seconds_by_stage"]["fit_static"]
+    measured = demo.root / "slurm" / demo.name / "static" / "3s" / "self" / "metrics.json"
+    seconds = json.loads(measured.read_text())["train_seconds_by_stage"]["fit_static"]
     settings = settings | {"iterations": int(LONG_SECONDS * settings["iterations"] / seconds)}
-    longer = demo.config | {"train": demo.config["train"] | {"fit_static": settings}}
-    before = set((on_slurm.results / "logs" / "slurm").rglob("*.log"))
+    longer = Demo(
+        demo.root, demo.config | {"train": demo.config["train"] | {"fit_static": settings}}
+    )
+    folder = demo.root / "slurm" / "logs" / "slurm"
+    before = set(folder.rglob("*.log"))
     arguments = f"--args=--sdm apptainer --set-resources fit_static:runtime=attempt {QUICK}"
-    again = Demo(demo.videos, longer)
-    run(again, on_slurm.root, "--profile", "slurm", "--target", target, arguments)
+    target = str(head.relative_to(demo.root))
+    longer.run("slurm", "--profile", "slurm", "--target", target, arguments)
 
-    logs = set((on_slurm.results / "logs" / "slurm").rglob("*.log")) - before
-    first, second, *_ = sorted(logs, key=lambda log: int(log.stem))
+    first, second, *_ = sorted(set(folder.rglob("*.log")) - before, key=lambda log: int(log.stem))
     assert ended(slurm, first.stem)["JobState"] == "TIMEOUT"
     stopped = re.search(r"stopped by SIGTERM after iteration (\d+)", first.read_text())
     assert stopped, first.read_text()[-3000:]
     resumed = re.search(r"goes on after iteration (\d+)", second.read_text())
     assert int(resumed[1]) == int(stopped[1]) > 0
-    with (on_slurm.root / target).with_suffix(".curves.csv").open() as file:
+    with head.with_suffix(".curves.csv").open() as file:
         assert int(list(csv.DictReader(file))[-1]["iteration"]) == settings["iterations"]
 
 

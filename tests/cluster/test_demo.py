@@ -25,8 +25,8 @@ OF_THE_RUN = ("fps", "fps_coarse", "train_seconds", "train_seconds_by_stage", "v
 LOCAL = {"tables", "report"}
 # In the checkout, as a person has it: images see it, and kernels that are compiled stay so.
 FOLDER = ROOT / ".cache" / "cluster"
-# Enough of them to tell how long one takes; and how long a training takes that SLURM, which counts in
-# minutes, ends at least once.
+# Enough of them to tell how long one takes, and how long a training takes that SLURM ends once or
+# twice, which counts in minutes.
 ITERATIONS, LONG_SECONDS = 300, 150
 
 

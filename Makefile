@@ -8,6 +8,10 @@ PYTHON ?= python3
 ENVS := workflow media torch
 WORKFLOW := .envs/workflow/bin
 
+# Python keeps what it has compiled, whatever the shell says: without, every start of Snakemake takes
+# three times as long, for it compiles a thousand modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Variables of `make run`; see the README.
 VIDEOS ?= videos
 AUDIOS ?=

@@ -120,7 +120,9 @@ def test_a_training_that_slurm_ends_at_its_time_limit_goes_on_where_it_was(demo,
     settings = demo.config["train"]["fit_static"]
     measured = FOLDER / "slurm" / demo.name / "static" / "3s" / "self" / "metrics.json"
     seconds = json.loads(measured.read_text())["train_seconds_by_stage"]["fit_static"]
-    settings = settings | {"iterations": int(LONG_SECONDS * ITERATIONS / seconds)}
+    # Nothing is written at intervals: what it goes on from, it wrote when SLURM's signal came.
+    iterations = int(LONG_SECONDS * ITERATIONS / seconds)
+    settings = settings | {"iterations": iterations, "checkpoint_every": 0}
     train = demo.config["train"] | {"fit_static": settings}
     longer = Demo(demo.name, demo.config | {"train": train})
     folder = FOLDER / "slurm" / "logs" / "slurm"
@@ -131,12 +133,10 @@ def test_a_training_that_slurm_ends_at_its_time_limit_goes_on_where_it_was(demo,
 
     first, second, *_ = sorted(set(folder.rglob("*.log")) - before, key=lambda log: int(log.stem))
     assert ended(slurm, first.stem)["JobState"] == "TIMEOUT"
-    stopped = re.search(r"stopped by SIGTERM after iteration (\d+)", first.read_text())
-    assert stopped, first.read_text()[-3000:]
     resumed = re.search(r"goes on after iteration (\d+)", second.read_text())
-    assert int(resumed[1]) == int(stopped[1]) > 0
+    assert resumed and int(resumed[1]) > 0, second.read_text()[-3000:]
     with head.with_suffix(".curves.csv").open() as file:
-        assert int(list(csv.DictReader(file))[-1]["iteration"]) == settings["iterations"]
+        assert int(list(csv.DictReader(file))[-1]["iteration"]) == iterations
 
 
 def test_an_image_runs_as_anybody_read_only_and_without_network(images):

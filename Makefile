@@ -8,6 +8,10 @@ PYTHON ?= python3
 ENVS := workflow media torch
 WORKFLOW := .envs/workflow/bin
 
+# Python keeps what it has compiled, whatever the shell says: without, every start of Snakemake takes
+# three times as long, for it compiles a thousand modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Variables of `make run`; see the README.
 VIDEOS ?= videos
 AUDIOS ?=
@@ -19,9 +23,11 @@ ARGS ?=
 PROFILE ?= default
 export VIDEOS AUDIOS PRESET TARGET JOBS ARGS PROFILE
 
-# Variables of `make containers`: the image to start from, and where it is (containers/recipe.def).
+# Variables of `make containers`: the image to start from, where it is (containers/recipe.def), and
+# how the result is compressed: zstd for size, lz4 for speed.
 BASE ?=
 BOOTSTRAP ?=
+COMPRESSION ?= zstd
 APPTAINER ?= apptainer
 
 .PHONY: setup gpu demo run base models doctor queue containers wheels conda test test-cluster bench lint clean
@@ -92,7 +98,7 @@ containers: $(ENVS:%=containers/%.sif)
 
 containers/%.sif: containers/recipe.def containers/install.sh .cache/wheels/%.stamp
 	@echo "image $*: building"
-	@$(APPTAINER) build --force --mksquashfs-args="-comp zstd" --build-arg env=$* \
+	@$(APPTAINER) build --force --mksquashfs-args="-comp $(COMPRESSION)" --build-arg env=$* \
 	  $(if $(BASE),--build-arg base=$(BASE)) $(if $(BOOTSTRAP),--build-arg bootstrap=$(BOOTSTRAP)) \
 	  $@ containers/recipe.def > .cache/wheels/$*.log 2>&1 || { cat .cache/wheels/$*.log; exit 1; }
 	@echo "image $*: $$(du -m $@ | cut -f1) MB"

@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_people(folder, people)
-        command = [sys.executable, "-m", "snakemake", "-n", "-q", "--cores", "2", "--config"]
+        command = [sys.executable, "-m", "snakemake", "-n", "--cores", "2", "--config"]
         command += [f"videos={folder}/videos", f"results={folder}/results", VARIANTS]
         start = time.monotonic()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -45,7 +45,7 @@ def main() -> None:
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(done.stdout.splitlines()[-1])
+    print(next(line for line in done.stdout.splitlines() if line.startswith("dry run: ")))
     print(
         f"{people} people: {seconds:.0f} s, of which {used.ru_utime + used.ru_stime:.0f} s on a"
         f" core; {used.ru_maxrss / 1024:.0f} MB"

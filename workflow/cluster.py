@@ -1,13 +1,18 @@
-"""Jobs of a run on a SLURM cluster: what they are called, how those of a killed run are ended."""
+"""Jobs of a run on a SLURM cluster: their names, how those of a killed run are ended, signals."""
 
+import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 PROFILES = Path(__file__).resolve().parent / "profiles"
 HERE = "default"  # the profile of runs on this machine
+# What a training is told to stop by (d3talker/train/run.py).
+STOPPING = (signal.SIGTERM, signal.SIGUSR1)
 
 
 def profile_arguments(profile: str, results: Path, cores: str) -> list[str]:
@@ -51,3 +56,50 @@ def use_scratch() -> None:
     folder = os.environ.get("TMPDIR", "/tmp")
     if folder != "/tmp":
         os.environ["D3TALKER_SCRATCH"] = folder
+
+
+def pass_on_signals() -> None:
+    """Let the stages of this job know when SLURM tells its Snakemake that the time is up.
+
+    SLURM signals the process that srun has started and none below it (proctrack/cgroup). Snakemake
+    has a handler of its own for SIGTERM, which waits for the stage to end; both are heard here.
+    """
+    signal.signal(signal.SIGUSR1, lambda number, frame: None)  # it would end this Snakemake
+    heard, hear = os.pipe()
+    os.set_blocking(hear, False)
+    signal.set_wakeup_fd(hear, warn_on_full_buffer=False)
+    threading.Thread(target=_pass_on, args=(heard,), daemon=True).start()
+
+
+def _pass_on(heard: int) -> None:
+    while numbers := os.read(heard, 64):  # a byte for every signal
+        for number in set(numbers) & set(STOPPING):
+            for process in listeners(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
+
+
+def listeners(ancestor: int) -> list[int]:
+    """Processes below `ancestor` that have a handler for SIGUSR1, as trainings have (Linux).
+
+    Others are left alone: they may end in time, and SIGTERM would end the program by which an
+    image is read.
+    """
+    parents, listening = {}, []
+    for path in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":\t", 1) for line in path.read_text().splitlines())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        number = int(path.parent.name)
+        parents[number] = int(fields["PPid"])
+        if int(fields["SigCgt"], 16) >> (signal.SIGUSR1 - 1) & 1:
+            listening.append(number)
+    return [number for number in listening if _is_below(number, ancestor, parents)]
+
+
+def _is_below(number: int, ancestor: int, parents: dict[int, int]) -> bool:
+    while number := parents.get(number, 0):
+        if number == ancestor:
+            return True
+    return False

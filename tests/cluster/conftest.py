@@ -1,4 +1,4 @@
-"""A real SLURM for the tests of this folder; a reason where it cannot be."""
+"""A real SLURM and a real Apptainer for the tests of this folder; a reason where they cannot be."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 
 
 def lacking() -> str | None:
@@ -36,3 +37,15 @@ def slurm(tmp_path_factory) -> Path:
     subprocess.run([HERE / "slurm.sh", "start", folder], check=True)
     yield folder
     subprocess.run([HERE / "slurm.sh", "stop", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def images() -> Path:
+    """The folder of the images, built if they are not there."""
+    if reason := lacking():
+        pytest.skip(reason)
+    os.environ["APPTAINER_NO_PRIVS"] = "1"  # root of a container may not have all of root's rights
+    if not shutil.which("apptainer"):
+        subprocess.run([HERE / "install_apptainer.sh"], check=True)
+    subprocess.run([HERE / "make_images.sh"], check=True)
+    return ROOT / "containers"

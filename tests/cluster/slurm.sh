@@ -9,8 +9,10 @@ folder=$2
 
 start() {
   command -v slurmctld slurmd munged > /dev/null \
-    || { export DEBIAN_FRONTEND=noninteractive; apt-get -qq update; apt-get install -y -qq --no-install-recommends slurmctld slurmd \
-           slurm-client slurm-wlm-basic-plugins munge > /dev/null; }
+    || { export DEBIAN_FRONTEND=noninteractive
+         apt-get -qq update
+         apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client \
+           slurm-wlm-basic-plugins munge > /dev/null; }
   mkdir -p "$folder"/{state,spool,log,run} /etc/slurm
   munge_runs || { mkdir -p /run/munge && chown munge:munge /run/munge
                   runuser -u munge -- /usr/sbin/munged; }
@@ -65,7 +67,7 @@ SchedulerParameters=bf_interval=1,sched_min_interval=200000,batch_sched_delay=0
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
-KillWait=20
+KillWait=10
 MinJobAge=300
 PropagateResourceLimits=NONE
 GresTypes=gpu

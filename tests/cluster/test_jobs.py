@@ -77,15 +77,19 @@ class ClusterCheckout(Checkout):
         return [record for line in lines if stage in (record := json.loads(line))["stage"]]
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, slurm: Path) -> ClusterCheckout:
+def make(folder: Path) -> ClusterCheckout:
     """anna alone, and a base to start from."""
-    root = make_checkout(tmp_path / "project", base="resources").root
+    root = make_checkout(folder / "project", base="resources").root
     for stage in (root / "stages").iterdir():
         stage.write_text(STAGE)
     checkout = ClusterCheckout(root)
     checkout.behave()
     return checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, slurm: Path) -> ClusterCheckout:
+    return make(tmp_path)
 
 
 def ended(slurm: Path, job: str) -> dict[str, str]:
@@ -109,35 +113,45 @@ def static(name: str) -> str:
     return f"results/{name}/static/10s.safetensors"
 
 
-def test_a_job_without_enough_memory_is_sent_again_with_more_and_passes(checkout, slurm):
-    checkout.behave(fit_static__anna={"megabytes": 3200})  # more than the first attempt may have
-    status, output = checkout.run_on("slurm", static("anna"), "--config size=128")
-    assert status == 0, output[-6000:]
-    first, *_, last = checkout.records("fit_static")
+@pytest.fixture(scope="module")
+def trained(slurm: Path, tmp_path_factory) -> dict[str, ClusterCheckout]:
+    """Static heads by two runs at the same time: `memory`, where it takes more than the first
+    attempt may have, and `gpu`, with the profile of that name.
+    """
+    checkouts = {name: make(tmp_path_factory.mktemp(name)) for name in ("memory", "gpu")}
+    checkouts["memory"].behave(fit_static__anna={"megabytes": 3200})
+    give_gpu(checkouts["gpu"].root)
+    backends = "--config 'backends={rasterizer: gsplat, encoding: torch}'"
+    runs = [
+        checkouts["memory"].start_on("slurm", static("anna"), "--config size=128"),
+        checkouts["gpu"].start_on("gpu", static("anna"), backends),
+    ]
+    for run in runs:
+        output, _ = run.communicate(timeout=1500)
+        assert run.returncode == 0, output[-6000:]
+    return checkouts
+
+
+def test_a_job_without_enough_memory_is_sent_again_with_more_and_passes(trained, slurm):
+    first, *_, last = trained["memory"].records("fit_static")
     failed, passed = (ended(slurm, record["SLURM_JOB_ID"]) for record in (first, last))
     assert failed["JobState"] in ("OUT_OF_MEMORY", "FAILED")
     assert passed["JobState"] == "COMPLETED"
     assert memory(passed) >= 2 * memory(failed)
 
 
-def test_what_is_light_is_one_job_of_a_person(checkout):
-    status, output = checkout.run_on("slurm", "prepare")
-    assert status == 0, output[-6000:]
-    stages = {record["stage"] for record in checkout.records()}
-    assert {"ingest", "landmarks", "parse", "track"} <= stages
-    assert len({record["SLURM_JOB_ID"] for record in checkout.records()}) == 1
+def test_what_is_light_is_one_job_of_a_person(trained):
+    records = [record for record in trained["memory"].records() if record["stage"] != "fit_static"]
+    assert {"ingest", "landmarks", "parse", "track"} <= {record["stage"] for record in records}
+    assert len({record["SLURM_JOB_ID"] for record in records}) == 1
 
 
-def test_a_gpu_job_lands_on_the_gpu_partition_with_its_device(checkout):
-    give_gpu(checkout.root)
-    arguments = "--config 'backends={rasterizer: gsplat, encoding: torch}'"
-    status, output = checkout.run_on("gpu", static("anna"), arguments)
-    assert status == 0, output[-6000:]
-    (trained,) = checkout.records("fit_static")
-    assert trained["SLURM_JOB_PARTITION"] == "gpu"
-    assert trained["CUDA_VISIBLE_DEVICES"] == "0"
-    assert trained["device"] != "Operation not permitted"
-    (prepared,) = checkout.records("landmarks")
+def test_a_gpu_job_lands_on_the_gpu_partition_with_its_device(trained):
+    (head,) = trained["gpu"].records("fit_static")
+    assert head["SLURM_JOB_PARTITION"] == "gpu"
+    assert head["CUDA_VISIBLE_DEVICES"] == "0"
+    assert head["device"] != "Operation not permitted"
+    (prepared,) = trained["gpu"].records("landmarks")
     assert prepared["SLURM_JOB_PARTITION"] == "main"
     assert prepared["device"] == "Operation not permitted"
 
@@ -154,11 +168,13 @@ def give_gpu(root: Path) -> None:
     program.chmod(0o755)
 
 
-def test_a_cancelled_job_fails_only_its_branch(checkout, slurm):
+def test_a_cancelled_job_is_named_in_the_queue_and_fails_only_its_branch(checkout, slurm):
     checkout.add("berta.mp4")
     checkout.behave(landmarks__anna={"hang": True})
     process = checkout.start_on("slurm", "prepare", "--retries 0")
     job = hanging(checkout, process)
+    (line,) = (line for line in queue().splitlines() if line.split()[0] == job)
+    assert "prepare_anna" in line and " main " in line, "a person does not recognise the job"
     subprocess.run(["scancel", job], check=True)
     output, _ = process.communicate(timeout=1500)
     assert process.returncode != 0
@@ -171,6 +187,12 @@ def test_a_cancelled_job_fails_only_its_branch(checkout, slurm):
     assert status == 0, output[-6000:]
     assert checkout.exists("anna/track.npz")
     assert jobs(output)["landmarks"] == 1
+
+
+def queue() -> str:
+    """What `make queue` prints."""
+    command = ["make", "--no-print-directory", "-f", ROOT / "Makefile", "queue"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def hanging(checkout: ClusterCheckout, process: subprocess.Popen) -> str:
@@ -201,19 +223,3 @@ def test_a_killed_snakemake_loses_nothing(checkout, slurm):
     assert ended(slurm, job)["JobState"] == "CANCELLED"
     assert len(checkout.records("landmarks")) == prepared
     assert len(checkout.records("fit_static")) == 2
-
-
-def test_a_person_recognises_a_job_in_the_queue(checkout):
-    checkout.behave(landmarks__anna={"hang": True})
-    process = checkout.start_on("slurm", "prepare", "--retries 0")
-    job = hanging(checkout, process)
-    queue = subprocess.run(
-        ["make", "--no-print-directory", "-f", ROOT / "Makefile", "queue"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    (line,) = (line for line in queue.splitlines() if line.split()[0] == job)
-    assert "prepare_anna" in line and " main " in line
-    process.send_signal(signal.SIGTERM)
-    process.wait()

@@ -1,7 +1,11 @@
 """What runs on a cluster call their jobs, and which jobs of a killed run they cancel."""
 
 import os
+import signal
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +65,34 @@ def test_artifacts_grow_where_the_cluster_says(monkeypatch, folder, scratch):
     monkeypatch.setenv("TMPDIR", folder)
     cluster.use_scratch()
     assert os.environ.get("D3TALKER_SCRATCH") == scratch
+
+
+# Stands for the Snakemake of a job, with its own handler for SIGTERM: it runs a shell, which runs a
+# stage that has a state to write, and one that has none.
+JOB = """
+import signal, subprocess, sys
+from workflow import cluster
+cluster.pass_on_signals()
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+stage = "import pathlib, signal, sys, time\\n"
+stage += "def stop(number, frame): sys.exit(128 + number)\\n"
+stage += "{handlers}\\n"
+stage += "pathlib.Path(sys.argv[1]).touch(); time.sleep(60 if {listens} else 0.3)"
+shell = "trap : TERM USR1; " + sys.executable + ' -c "$0" "$1" || exit $?'
+sys.exit(subprocess.run(["bash", "-c", shell, stage, sys.argv[1]]).returncode)
+"""
+HANDLERS = "signal.signal(signal.SIGTERM, stop); signal.signal(signal.SIGUSR1, stop)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_signal_to_the_snakemake_of_a_job_reaches_stages_that_listen(tmp_path, number, listens):
+    job = JOB.format(handlers=HANDLERS if listens else "pass", listens=listens)
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen([sys.executable, "-c", job, tmp_path / "runs"], cwd=root)
+    for _ in range(600):
+        if (tmp_path / "runs").exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == (128 + number if listens else 0)

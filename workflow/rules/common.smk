@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -119,15 +118,15 @@ wildcard_constraints:
 os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(PROJECT, ".cache", "numba"))
 # Freed memory is kept: giving every image-sized tensor back to the system triples a training step.
-# A cluster signals all processes of a job: the shell and the log outlast the stage, which may have
-# a state to write (d3talker/train/run.py).
+# A cluster signals processes of a job before it kills them: the shell and the log outlast the stage,
+# which may have a state to write (d3talker/train/run.py).
 shell.prefix(
     "set -euo pipefail; export NUMBA_NUM_THREADS=$OMP_NUM_THREADS"
     " MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000;"
     " trap : TERM USR1; tee() {{ trap '' TERM USR1; exec tee \"$@\"; }}; "
 )
 if workflow.remote_exec:
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end this Snakemake, and the stage
+    cluster.pass_on_signals()
     cluster.use_scratch()
 
 

@@ -40,7 +40,7 @@ def run(folder: Path) -> float:
         "variants": ["static"],
         "results": str(folder / "results"),
     }
-    settings |= {"train": json.loads(TRAINING)}
+    settings |= {"train": TRAINING}
     (folder / "config.json").write_text(json.dumps(settings))
     command = [sys.executable, "workflow/run.py", "--profile", "slurm"]
     command += ["--videos", folder / "videos", "--configfile", folder / "config.json"]

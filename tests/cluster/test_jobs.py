@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from checkouts import ROOT, Checkout, jobs, make_checkout
+from checkouts import ROOT, Checkout, Run, jobs, make_checkout
 
 # A stage that does as the file `behaviour` says of its name and person: waits, or takes memory.
 STAGE = """
@@ -63,13 +63,12 @@ class ClusterCheckout(Checkout):
         behaviour = {key.replace("__", " "): value for key, value in how.items()}
         (self.root / "behaviour").write_text(json.dumps(behaviour))
 
-    def start_on(self, profile: str, target: str, arguments: str = "") -> subprocess.Popen:
+    def start_on(self, profile: str, target: str, arguments: str = "") -> Run:
         return self.start("--profile", profile, "--target", target, f"--args={QUICK} {arguments}")
 
     def run_on(self, profile: str, target: str, arguments: str = "") -> tuple[int, str]:
         process = self.start_on(profile, target, arguments)
-        output, _ = process.communicate(timeout=1500)
-        return process.returncode, output
+        return process.wait(), process.output()
 
     def records(self, stage: str = "") -> list[dict]:
         """Where stages ran, in the order of their starts."""
@@ -127,8 +126,7 @@ def trained(slurm: Path, tmp_path_factory) -> dict[str, ClusterCheckout]:
         checkouts["gpu"].start_on("gpu", static("anna"), backends),
     ]
     for run in runs:
-        output, _ = run.communicate(timeout=1500)
-        assert run.returncode == 0, output[-6000:]
+        assert run.wait() == 0, run.output()[-6000:]
     return checkouts
 
 
@@ -176,8 +174,7 @@ def test_a_cancelled_job_is_named_in_the_queue_and_fails_only_its_branch(checkou
     (line,) = (line for line in queue().splitlines() if line.split()[0] == job)
     assert "prepare_anna" in line and " main " in line, "a person does not recognise the job"
     subprocess.run(["scancel", job], check=True)
-    output, _ = process.communicate(timeout=1500)
-    assert process.returncode != 0
+    assert process.wait() != 0
     assert ended(slurm, job)["JobState"] == "CANCELLED"
     assert checkout.exists("berta/track.npz")
     assert not checkout.exists("anna/landmarks.npz")
@@ -195,13 +192,13 @@ def queue() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def hanging(checkout: ClusterCheckout, process: subprocess.Popen) -> str:
+def hanging(checkout: ClusterCheckout, process: Run) -> str:
     """Wait for the job that waits to be ended; its number."""
     for _ in range(6000):
         if (checkout.root / "hanging").exists() and (checkout.root / "hanging").read_text():
             return (checkout.root / "hanging").read_text()
         if process.poll() is not None:
-            pytest.fail(process.stdout.read()[-6000:])
+            pytest.fail(process.output()[-6000:])
         time.sleep(0.1)
     pytest.fail("no stage waits")
 

@@ -41,15 +41,15 @@ def read_cameras(folder: Path, size: int) -> Cameras:
     Raises InputError, which names the file, where they cannot be used.
     """
     parts = {name: _part(folder / name, size) for name in (layout.TRAIN, layout.TEST)}
-    (focal, train), (focal_test, tested) = parts.values()
+    (focal, train, matrices), (focal_test, tested, more) = parts.values()
     if abs(focal - focal_test) > 1e-6 * focal:
         raise InputError(
             f"{folder / layout.TEST}: focal_len is {focal_test:g}, but {focal:g} in {layout.TRAIN};"
             " one camera must have filmed the clip"
         )
     # The loaders drop the last entry of the test part (spec 1.11).
-    test = split(folder, list(train), list(tested)[:-1])
-    matrices = train | tested
+    test = split(folder, train, tested[:-1])
+    matrices = matrices | more
     frames = max(matrices) + 1
     if missing := sorted(set(range(frames)) - set(matrices)):
         raise InputError(
@@ -114,8 +114,8 @@ def listed(numbers: list[int]) -> str:
     return f"{len(numbers)} frames ({', '.join(map(str, numbers[:SHOWN]))}{more})"
 
 
-def _part(path: Path, size: int) -> tuple[float, dict[int, np.ndarray]]:
-    """Focal length (px) and matrices (4,4) by frame, in the order of the file."""
+def _part(path: Path, size: int) -> tuple[float, list[int], dict[int, np.ndarray]]:
+    """Focal length (px), the frames in the order of the file, and their matrices (4,4)."""
     content = load_json(path)
     try:
         focal = float(content["focal_len"])
@@ -146,7 +146,7 @@ def _part(path: Path, size: int) -> tuple[float, dict[int, np.ndarray]]:
     for number, matrix in found.items():
         if not _is_pose(matrix):
             raise InputError(f"{path}: transform_matrix of frame {number} is no rotation and place")
-    return focal, found
+    return focal, [number for number, _, _ in entries], found
 
 
 def _is_pose(matrix: np.ndarray) -> bool:

@@ -38,9 +38,6 @@ def prepared(folder: Path) -> dict[str, Path]:
 
 
 def track(files: dict[str, Path], **more: Path) -> None:
-    """Find the face of a clip and track it."""
-    command = [MEDIA, ROOT / "stages" / "landmarks.py", "--video", files["video"]]
-    subprocess.run([*command, "--out", files["landmarks"]], check=True, capture_output=True)
     given = {name: files[name] for name in ("landmarks", "ingest")}
     run_stage("track", **given, **more, face_model=FACE_MODEL, out=files["track"])
 
@@ -55,7 +52,10 @@ def clip(tmp_path_factory) -> dict[str, Path]:
     labels = rng.integers(0, 7, (FRAMES, 25, 25)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
     torso = rng.integers(0, 256, (FRAMES, SIZE, SIZE, 4)).astype(np.uint8)
     torso[..., 3] = 255 * (torso[..., 3] > 99)
-    write_video(files["video"], astronaut_frames(FRAMES, SIZE))
+    frames = [cv2.resize(f, (SIZE, SIZE), interpolation=3) for f in astronaut_frames(FRAMES)]
+    write_video(files["video"], frames)
+    command = [MEDIA, ROOT / "stages" / "landmarks.py", "--video", files["video"]]
+    subprocess.run([*command, "--out", files["landmarks"]], check=True, capture_output=True)
     write_wav(files["audio"], (3000 * rng.normal(size=640 * FRAMES)).astype(np.int16))
     artifacts.save_images(files["labels"], labels)
     artifacts.save_images(files["torso"], torso)
@@ -88,10 +88,14 @@ def import_masks(folder: Path, files: dict[str, Path], landmarks: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def imported(folder, tmp_path_factory) -> dict[str, Path]:
+def imported(clip, folder, tmp_path_factory) -> dict[str, Path]:
     """The folder as a clip again."""
     files = prepared(tmp_path_factory.mktemp("imported"))
     import_dataset(folder, files)
+    points, meta = artifacts.load_arrays(clip["landmarks"])
+    noise = np.random.default_rng(1).normal(scale=0.1, size=points["points"].shape)  # of the JPEGs
+    points["points"] = (points["points"] + noise).astype(np.float32)
+    artifacts.save_arrays(files["landmarks"], meta, **points)
     track(files, cameras=files["cameras"])
     import_masks(folder, files, files["landmarks"])
     return files
@@ -120,14 +124,15 @@ def test_frames_sound_and_split_are_those_of_the_folder(clip, imported):
     assert facts["test"] == list(TEST) and facts["frames"] == FRAMES and facts["size"] == SIZE
     assert facts["identity"] == "ada" and facts["source"] == "anna/" and facts["jump_cuts"] == []
     assert "masks, background, torso, split, action units, inner mouth and teeth" in facts["note"]
-    assert facts["warnings"] == ["the speech is only 0 dB above what is heard in its pauses; noise "
-                                 "or music makes the lips less certain"]  # fmt: skip
+    (warning,) = facts["warnings"]  # the sound is noise
+    assert warning.startswith("the speech is only")
 
 
 def test_the_expression_is_found_with_the_cameras_held(clip, imported):
     want, found = (artifacts.load_arrays(files["track"])[0] for files in (clip, imported))
     assert found["valid"].mean() > 0.95
-    assert found["reprojection_error"].mean() < 1.2 * want["reprojection_error"].mean()
+    noise = 0.1  # px, added to the points
+    assert found["reprojection_error"].mean() < want["reprojection_error"].mean() + noise
     apart = np.linalg.norm(found["shape"] - want["shape"], axis=1)
     assert apart.mean() < 0.001  # m
 

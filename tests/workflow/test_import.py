@@ -87,29 +87,22 @@ def test_a_folder_costs_what_a_video_does_but_for_reading_it(finished):
     assert "anna:" not in output and "carl:" not in output
 
 
-def test_a_changed_file_imports_that_folder_again_and_reads_nobody_else(checkout):
-    folder = checkout.add_dataset("berta")
-    prepare = ("--target", "prepare")
+def test_a_folder_is_read_again_when_what_is_read_of_it_changes_and_nobody_else_is(checkout):
+    folder, prepare = checkout.add_dataset("berta", "bad"), ("--target", "prepare")
     status, output = checkout.run(*prepare)
-    assert status == 0, output
-    assert checkout.exists("berta/parsing.zip") and checkout.exists("anna/parsing.zip")
-    assert jobs(output)["ingest"] == 2 and jobs(output)["parse"] == 2, output
-    (folder / "points3d.ply").write_text("other programs write it at every start")
-    assert not jobs(checkout.run(*prepare)[1])
-    (folder / "ori_imgs" / "1.jpg").write_text("another frame")
-    _, output = checkout.run(*prepare, "--args=-n")
-    again = {"import_dataset": 1, "landmarks": 1, "import_masks": 1, "track": 1, "speech": 1}
-    assert set(jobs(output)) <= {"prepare", *again} and jobs(output)["import_dataset"] == 1
-    assert "anna:" not in output and "carl:" not in output
-
-
-def test_a_folder_that_cannot_be_used_does_not_stop_the_others(checkout):
-    folder = checkout.add_dataset("berta", "bad")
-    status, output = checkout.run("--target", "prepare")
     assert status == 1
     assert "refused: videos/berta/aud.wav: too short" in output
-    assert checkout.exists("anna/track.npz") and not checkout.exists("berta/track.npz")
+    assert checkout.exists("anna/parsing.zip") and not checkout.exists("berta/parsing.zip")
+
     (folder / "aud.wav").write_text("sound of the whole clip")
-    status, output = checkout.run("--target", "prepare")
+    status, output = checkout.run(*prepare)
     assert status == 0, output
-    assert checkout.exists("berta/track.npz")
+    assert checkout.exists("berta/parsing.zip") and jobs(output)["import_dataset"] == 1
+    assert "anna:" not in output and "carl:" not in output
+
+    (folder / "points3d.ply").write_text("other programs write it at every start")
+    (folder / "ori_imgs" / "1.jpg").write_text("another frame")
+    _, output = checkout.run(*prepare, "--args=-n")
+    again = {"prepare", "import_dataset", "landmarks", "import_masks", "track"}
+    assert set(jobs(output)) == again, output
+    assert "anna:" not in output and "carl:" not in output

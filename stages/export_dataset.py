@@ -12,7 +12,7 @@ import numpy as np
 
 from d3talker import artifacts, cli
 from d3talker.export import dataset
-from d3talker.split import FPS, test_range
+from d3talker.split import FPS, test_part
 from d3talker.video import iter_frames
 
 FOLDERS = ("ori_imgs", "gt_imgs", "parsing", "torso_imgs", "teeth_mask")
@@ -54,15 +54,16 @@ def write_frames(args: argparse.Namespace, folder: Path, frames: int) -> None:
         dataset.write_images(folder, number, frame, background)
 
 
-def write_cameras(args: argparse.Namespace, folder: Path, track: dict, size: int) -> None:
+def write_cameras(args: argparse.Namespace, folder: Path, track: dict, ingest: dict) -> None:
     """transforms_train.json and transforms_val.json."""
     pose = artifacts.load_arrays(args.poses)[0] if args.poses else track
     matrices = dataset.camera_to_world(pose["R"], pose["t"])
-    start, stop = test_range(len(matrices))
-    # The loaders drop the last entry of the test part, so it stands there twice (spec 1.10).
-    parts = {"train": range(start), "val": [*range(start, stop), stop - 1]}
+    start, stop = test_part(ingest)
+    # The loaders drop the last entry of the test part (spec 1.11), so one more is listed: a frame
+    # that is not tested, or else the last one twice.
+    parts = {"train": range(start), "val": [*range(start, stop), min(stop, len(matrices) - 1)]}
     for part, frames in parts.items():
-        content = dataset.transforms(matrices, frames, float(track["focal"]), size)
+        content = dataset.transforms(matrices, frames, float(track["focal"]), ingest["size"])
         artifacts.save_json(folder / f"transforms_{part}.json", content)
 
 
@@ -81,7 +82,7 @@ def write_dataset(args: argparse.Namespace, folder: Path) -> None:
     opening = np.where(landmarks["valid"], landmarks["mouth_openness"], np.nan)
     (folder / "au.csv").write_text(dataset.action_unit_table(track["au"], opening))
     dataset.write_speech(folder, speech["features"])
-    write_cameras(args, folder, track, ingest["size"])
+    write_cameras(args, folder, track, ingest)
     if args.geometry:
         prior, _ = artifacts.load_arrays(args.geometry)
         first = slice(GEOMETRY_FRAMES)

@@ -1,6 +1,7 @@
 """Track a face: landmarks of a clip to head pose, expression, action units and lip gap.
 
 Given the clip itself as well, it draws the tracked points into some frames, for people to check.
+Given cameras of an imported dataset, it keeps them, and its action units, and looks for the rest.
 """
 
 import argparse
@@ -34,6 +35,7 @@ log = logging.getLogger("d3talker")
 
 MIN_FACES = 25  # frames with a face: one second
 POOR_FIT = 3.0  # px at REFERENCE_SIZE, mean reprojection error above which to warn
+NO_FIT = 20.0  # the same with given cameras, above which they are of something else
 
 
 def main() -> None:
@@ -41,6 +43,7 @@ def main() -> None:
     parser.add_argument("--landmarks", required=True, help="landmarks.npz of the clip")
     parser.add_argument("--face-model", required=True, help="face_model.npz")
     parser.add_argument("--ingest", help="ingest.json of the clip, which knows of jump cuts")
+    parser.add_argument("--cameras", help="cameras of an imported clip (.npz), which are kept")
     parser.add_argument("--video", help="the clip, for the check picture only")
     parser.add_argument("--out", required=True, help="track.npz to write")
     parser.add_argument("--out-picture", help="check picture to write (.png); needs --video")
@@ -56,12 +59,16 @@ def main() -> None:
             f"{MIN_FACES} are needed; use a clip in which the face stays in the picture"
         )
     model = FaceModel.load(args.face_model)
-    settings = TrackSettings()
     jump_cuts = load_json(args.ingest)["jump_cuts"] if args.ingest else []
-    track = track_face(model, points, valid, size, settings, jump_cuts)
+    settings, given, au = TrackSettings(), None, None
+    if args.cameras:
+        settings, given, au = load_cameras(args.cameras, len(points), size)
+    track = track_face(model, points, valid, size, settings, jump_cuts, given)
     head = head_points(model, track, points, size)
 
     report(args.landmarks, track, valid, size)
+    if given is not None:
+        require_fit(args.cameras, track, size)
     picture = draw(args.video, model, track, size) if args.video else None
     save_arrays(
         args.out,
@@ -79,11 +86,34 @@ def main() -> None:
         expression=track.expression.astype(np.float32),
         reprojection_error=track.reprojection_error.astype(np.float32),
         valid=track.valid,
-        au=action_units(head, track.valid),
+        au=action_units(head, track.valid) if au is None else au,
         mouth_opening=mouth_opening(head).astype(np.float32),
     )
     if picture is not None:
         save_image(args.out_picture, picture)
+
+
+def load_cameras(path: str, frames: int, size: int) -> tuple:
+    """Settings with the focal length of given cameras, their poses R (T,3,3) and t (T,3), and the
+    action units (T,6) of the dataset, None without."""
+    cameras, meta = load_arrays(path)
+    if (len(cameras["R"]), meta["size"]) != (frames, size):
+        raise InputError(
+            f"{path}: cameras of {len(cameras['R'])} frames of {meta['size']} px, but the landmarks"
+            f" are of {frames} of {size} px; import the dataset again"
+        )
+    settings = TrackSettings(focal=float(cameras["focal"]) * REFERENCE_SIZE / size)
+    return settings, (cameras["R"], cameras["t"]), cameras.get("au")
+
+
+def require_fit(path: str, track: Track, size: int) -> None:
+    """Raise InputError if the face of the pictures is elsewhere than the given cameras put it."""
+    error = track.reprojection_error[track.valid].mean()
+    if error > NO_FIT * size / REFERENCE_SIZE:
+        raise InputError(
+            f"{path}: the face is {error:.0f} px from where the dataset's cameras put it; they are"
+            " not the cameras of these frames. Were frames left out, turned over or cut since?"
+        )
 
 
 def report(path: str, track: Track, found: np.ndarray, size: int) -> None:

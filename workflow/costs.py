@@ -43,6 +43,8 @@ class Cost(NamedTuple):
 
 COSTS = {
     "ingest": Cost(6, 0.25, 0, 300, 0, 5, 0.6),
+    "import_dataset": Cost(3, 0.25, 0, 250, 0, 5, 0.6),
+    "import_masks": Cost(3, 1.0, 0, 250, 0.1, 1, 2.4),
     "ingest_audio": Cost(1, 0, 0, 100, 0, 1, 0.1),
     "landmarks": Cost(3, 0.25, 0, 230, 0, 1, 0.15),
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),

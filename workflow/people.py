@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from d3talker.imported import layout
 from workflow import base, external, failures, identities
 from workflow.names import NameProblem, safe_name
 from workflow.refusals import refusal
@@ -31,11 +32,24 @@ RESERVED = DRIVES | {
 
 def find(folder: str | Path, suffixes: set[str], reserved: set[str] = RESERVED) -> dict[str, Path]:
     """Files of `folder` with one of `suffixes`, by safe name, in the order of names."""
+    files = [path for path in _files(folder) if path.suffix.lower() in suffixes]
+    return _named([(path.stem, path) for path in files], reserved)
+
+
+def find_people(folder: str | Path) -> dict[str, Path]:
+    """Videos of `folder`, and folders in it that are datasets of other programs, by safe name."""
+    sets = [path for path in sorted(Path(folder).iterdir()) if not path.name.startswith(".")]
+    sets = [path for path in sets if path.is_dir() and layout.is_dataset(path)]
+    videos = [path for path in _files(folder) if path.suffix.lower() in VIDEO_SUFFIXES]
+    named = [(path.stem, path) for path in videos] + [(path.name, path) for path in sets]
+    return _named(named, RESERVED)
+
+
+def _named(paths: Iterable[tuple[str, Path]], reserved: set[str]) -> dict[str, Path]:
+    """Paths by the safe form of the names they come with. Raises NameProblem if two share one."""
     found: dict[str, Path] = {}
-    for path in _files(folder):
-        if path.suffix.lower() not in suffixes:
-            continue
-        name = safe_name(path.stem)
+    for given, path in paths:
+        name = safe_name(given)
         if name in reserved:
             raise NameProblem(
                 f"{path}: the workflow uses the name '{name}' itself; rename the file"
@@ -93,7 +107,16 @@ def ingest_options(config: dict, name: str) -> str:
     row = identities.load(config).get(name)
     person = (row and row.person) or wanted.get(name, "auto")
     words = ["--person", str(person), "--settings", json.dumps(config["ingest"], sort_keys=True)]
-    return shlex.join([*words, *(["--test-frames", str(row.split)] if row and row.split else [])])
+    return shlex.join([*words, *_test_frames(row)])
+
+
+def import_options(config: dict, name: str) -> str:
+    """Options of the stage import_dataset that `config` gives for the folder called `name`."""
+    return shlex.join(_test_frames(identities.load(config).get(name)))
+
+
+def _test_frames(row: identities.Row | None) -> list[str]:
+    return ["--test-frames", str(row.split)] if row and row.split else []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +141,16 @@ class Cast:
         """Targets and teachers."""
         return [*self.targets, *sorted({*self.field_teachers, *self.motion_teachers})]
 
+    @property
+    def imported(self) -> list[str]:
+        """Those of whom there is no video but a dataset folder of other programs."""
+        return [name for name in self.everybody if self.video(name).is_dir()]
+
     def video(self, name: str) -> Path:
-        """The video of a target or teacher. Raises NameProblem if there is no such person."""
+        """The video, or dataset folder, of a target or teacher.
+
+        Raises NameProblem if there is no such person.
+        """
         if video := self.targets.get(name) or self.others.get(name):
             return video
         raise NameProblem(f"there is nobody called {name} whose video can be used")
@@ -140,13 +171,13 @@ def gather(config: dict) -> Cast:
     folder is missing, there is no video at all, a name cannot be used, or identities.tsv is wrong.
     """
     videos, pretrain = config["videos"], config["pretrain"]
-    targets = find(_folder(videos, "videos"), VIDEO_SUFFIXES)
+    targets = find_people(_folder(videos, "videos"))
     folders = {videos: VIDEO_SUFFIXES}
     pretrain_folder = pretrain.get("videos") or f"{videos}/pretrain"
     others, sounds = {}, {}
     if pretrain.get("videos") or Path(pretrain_folder).is_dir():
         folder = _folder(pretrain_folder, "videos of people to pre-train on (pretrain.videos)")
-        others, folders[pretrain_folder] = find(folder, VIDEO_SUFFIXES), VIDEO_SUFFIXES
+        others, folders[pretrain_folder] = find_people(folder), VIDEO_SUFFIXES
     if config["audios"]:
         sounds = find(_folder(config["audios"], "audios"), AUDIO_SUFFIXES, DRIVES)
         folders[config["audios"]] = AUDIO_SUFFIXES
@@ -155,6 +186,7 @@ def gather(config: dict) -> Cast:
     require_distinct(targets, others, sounds)
     _require_known(config["person"], [*targets, *others])
     identities.require_known(config, targets, others)
+    _require_no_choice(config, targets | others)
     programs = external.find(config, targets)
     from_base = base.folder(config) is not None
     if from_base and not base.pretrained_otherwise(config):
@@ -197,10 +229,15 @@ def driver_video(sound: Path) -> Path | None:
 def _refusals(config: dict, videos: dict[str, Path]) -> dict[str, dict]:
     """Refusals that hold for `videos`."""
     records = {
-        name: refusal(config["results"], name, video, ingest_options(config, name))
+        name: refusal(config["results"], name, video, _reading_options(config, name, video))
         for name, video in videos.items()
     }
     return {name: record for name, record in records.items() if record}
+
+
+def _reading_options(config: dict, name: str, video: Path) -> str:
+    """Options with which a video or dataset folder is read."""
+    return (import_options if video.is_dir() else ingest_options)(config, name)
 
 
 def _usable(programs: dict, out: dict) -> dict[str, dict[str, Path]]:
@@ -231,14 +268,30 @@ def _failures(config: dict, people: dict, sounds: dict, programs: dict) -> dict[
 
 def require_target(config: dict) -> None:
     """Raise NameProblem if there is no video of which an avatar could be made."""
-    if not find(config["videos"], VIDEO_SUFFIXES):
-        raise NameProblem(f"{config['videos']}: no video ({_list(VIDEO_SUFFIXES)}) in this folder")
+    if not find_people(config["videos"]):
+        raise NameProblem(
+            f"{config['videos']}: no video ({_list(VIDEO_SUFFIXES)}) in this folder, nor a dataset"
+            f" folder with {layout.TRAIN}"
+        )
 
 
 def _require_known(names: Iterable[str], found: list[str]) -> None:
     missing = [name for name in names if safe_name(name) not in found]
     if missing:
         raise NameProblem(f"person: no video of {', '.join(missing)}; there are {', '.join(found)}")
+
+
+def _require_no_choice(config: dict, people: dict[str, Path]) -> None:
+    """Raise NameProblem if somebody is to be chosen of a dataset folder, which shows one person."""
+    rows = identities.load(config)
+    asked = {safe_name(name) for name in config["person"]}
+    asked |= {name for name, row in rows.items() if row.person}
+    for name in sorted(asked & people.keys()):
+        if people[name].is_dir():
+            raise NameProblem(
+                f"person: {name} is the dataset folder {people[name]}, which shows one person; take"
+                " the choice away"
+            )
 
 
 def _folder(path: str, what: str) -> Path:

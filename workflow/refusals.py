@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from d3talker.imported import layout
+
 
 def refusal_file(results: str | Path, name: str) -> Path:
     """Where the reason is kept why the video of `name` was refused."""
@@ -23,10 +25,23 @@ def refusal(results: str | Path, name: str, video: Path, options: str) -> dict |
     return record if same else None
 
 
-def fingerprint(path: str | Path) -> list[int]:
-    """Size in bytes and modification time in ns: differs when the file was replaced."""
-    status = Path(path).stat()
-    return [status.st_size, status.st_mtime_ns]
+def fingerprint(path: str | Path) -> list:
+    """Size in bytes and modification time in ns: differs when the file was replaced.
+
+    Of a dataset folder: the number of the files that are read, and a digest of their names, sizes
+    and times.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        status = path.stat()
+        return [status.st_size, status.st_mtime_ns]
+    files = layout.files(path)
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        words = (file.relative_to(path).as_posix(), status.st_size, status.st_mtime_ns)
+        digest.update(json.dumps(words).encode())
+    return [len(files), digest.hexdigest()]
 
 
 def code_digest(project: str | Path) -> str:

@@ -3,7 +3,8 @@
 Unknown are rotation, translation and expression of each frame, and the person's face: identity
 coefficients and a small free offset of every point. Gauss-Newton on all frames at once: the
 temporal priors couple each frame with the two before and after it, but not across a jump cut, so
-the normal equations are block-banded. It alternates with a linear solve for the face. Frames whose
+the normal equations are block-banded. It alternates with a linear solve for the face. Poses that
+are given stay as they are, and only expression and face are solved for. Frames whose
 landmarks then fit badly (trusted.py) are bridged like those without a face, and the rest is solved
 again.
 
@@ -12,6 +13,7 @@ The focal length is the prior's: such clips hardly show it (docs/preprocessing.m
 Inside, everything is scaled to a frame of REFERENCE_SIZE pixels, so that settings have one meaning.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,10 +22,13 @@ from scipy.linalg import solveh_banded
 from scipy.spatial.transform import Rotation
 
 from d3talker.face.alignment import similarity
+from d3talker.face.given_cameras import SAME, bring_here, distance_between, find_head_space
 from d3talker.face.landmarks import bridge_gaps
 from d3talker.face.model import IRISES, LOWER_LIP, POINTS, RIGID, UPPER_LIP, FaceModel
 from d3talker.face.normal_equations import frame_equations, point_equations
 from d3talker.face.trusted import trusted_frames
+
+log = logging.getLogger("d3talker")
 
 REFERENCE_SIZE = 512
 FRAMES_AT_ONCE = 500  # whose faces are in memory
@@ -79,6 +84,7 @@ class Problem:
     """What the tracker is given: target (T,478,2) px from the image centre, weights (T,478).
 
     steady (T-2,): 1 where a frame and the next two are one movement, 0 across a jump cut.
+    poses_given: the estimate's poses are right, and are kept.
     """
 
     model: FaceModel
@@ -86,6 +92,7 @@ class Problem:
     weights: np.ndarray
     steady: np.ndarray
     settings: TrackSettings
+    poses_given: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,11 +117,14 @@ def track_face(
     size: int,
     settings: TrackSettings = TrackSettings(),
     jump_cuts: Sequence[int] = (),
+    given: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Track:
     """Track landmarks `points` (T,478,3) px of a size x size frame; `valid` (T,) marks faces found.
 
     jump_cuts: frames that do not continue the movement of the frame before. Frames that are not
-    valid, or turn out not to be trusted, are bridged by the temporal priors.
+    valid, or turn out not to be trusted, are bridged by the temporal priors. given: another
+    tracker's poses R (T,3,3), t (T,3) m for the focal length of `settings`; they are brought into
+    our head space and kept.
     """
     scale = REFERENCE_SIZE / size
     model = model.astype(np.float64)
@@ -134,6 +144,10 @@ def track_face(
         offset=np.zeros_like(model.mean),
     )
     estimate = improve(problem, estimate, settings.rounds)
+    if given is not None:
+        R, t = in_our_space(given, estimate, valid, model)
+        problem = replace(problem, poses_given=True)
+        estimate = improve(problem, replace(estimate, R=R, t=t), settings.rounds)
     trusted = valid & trusted_frames(distances(problem, estimate), estimate.R, valid)
     if (trusted != valid).any():
         weights = problem.weights * trusted[:, None]
@@ -151,6 +165,23 @@ def track_face(
         reprojection_error=np.where(valid, error, np.nan),
         valid=trusted,
     )
+
+
+def in_our_space(
+    given: tuple[np.ndarray, np.ndarray], estimate: Estimate, valid: np.ndarray, model: FaceModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """The poses `given` in our head space: as they are, if they were in it."""
+    space = find_head_space(given, (estimate.R, estimate.t), valid)
+    apart = distance_between(space, model.mean)
+    turn = np.degrees(Rotation.from_matrix(space.R).magnitude())
+    log.info(
+        "the given poses are of a head space %.1f mm from ours (%.1f degrees, scale %.3f)%s",
+        1000 * apart,
+        turn,
+        space.scale,
+        "" if apart > SAME else ": the same",
+    )
+    return bring_here(*given, space) if apart > SAME else given
 
 
 def steady_frames(frames: int, jump_cuts: Sequence[int]) -> np.ndarray:
@@ -221,7 +252,11 @@ def frames_step(problem: Problem, estimate: Estimate) -> Estimate:
     second = second_difference(estimate.R, t, expression) * problem.steady[:, None]
     for shift, factor in enumerate((1, -2, 1)):
         gradient[shift : shift + len(second)] += factor * smooth * second
-    step = -solve_banded(hessian, gradient, smooth, problem.steady)
+    step = np.zeros_like(gradient)
+    sought = np.s_[POSE:] if problem.poses_given else np.s_[:]
+    step[:, sought] = -solve_banded(
+        hessian[:, sought, sought], gradient[:, sought], smooth[sought], problem.steady
+    )
     return replace(
         estimate,
         R=Rotation.from_rotvec(step[:, :3]).as_matrix() @ estimate.R,

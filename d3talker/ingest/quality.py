@@ -10,7 +10,7 @@ from d3talker.ingest.clip import LOOK_STEP, Crop
 from d3talker.ingest.people import Person
 from d3talker.ingest.scenes import Span
 from d3talker.ingest.settings import IngestSettings
-from d3talker.ingest.sound import SoundQuality
+from d3talker.ingest.sound import SoundQuality, warnings_about_sound
 from d3talker.video.io import FPS, VideoInfo
 
 SMALLEST = 16  # px, side of a face whose blur can be measured
@@ -90,27 +90,8 @@ def warnings_about(
             "trained on",
         ),
         (
-            sound.level < settings.silent_below,
-            "the sound is silent; the lips cannot be learned from it",
-        ),
-        (
-            settings.silent_below <= sound.level and sound.speech_level < settings.quiet_below,
-            f"the speech is quiet ({sound.speech_level:.0f} dB of full scale)",
-        ),
-        (
-            settings.silent_below <= sound.level and sound.speech_to_noise < settings.noisy_below,
-            f"the speech is only {sound.speech_to_noise:.0f} dB above what is heard in its pauses; "
-            "noise or music makes the lips less certain",
-        ),
-        (
             info.audio_rate < settings.narrow_below,
             f"the sound has only {info.audio_rate} Hz; consonants are hard to tell apart in it",
         ),
-        (
-            settings.silent_below <= sound.level
-            and sound.seconds_without_sound > settings.missing_sound,
-            f"{sound.seconds_without_sound:.1f} s at the ends of the clip have no sound; the mouth "
-            "moves there without a cause",
-        ),
     ]
-    return [text for applies, text in checks if applies]
+    return [text for applies, text in checks if applies] + warnings_about_sound(sound, settings)

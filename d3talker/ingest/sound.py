@@ -93,6 +93,32 @@ def quality(level: np.ndarray) -> SoundQuality:
     )
 
 
+def warnings_about_sound(sound: SoundQuality, settings: IngestSettings) -> list[str]:
+    """What can be heard but teaches the lips less well."""
+    checks = [
+        (
+            sound.level < settings.silent_below,
+            "the sound is silent; the lips cannot be learned from it",
+        ),
+        (
+            settings.silent_below <= sound.level and sound.speech_level < settings.quiet_below,
+            f"the speech is quiet ({sound.speech_level:.0f} dB of full scale)",
+        ),
+        (
+            settings.silent_below <= sound.level and sound.speech_to_noise < settings.noisy_below,
+            f"the speech is only {sound.speech_to_noise:.0f} dB above what is heard in its pauses; "
+            "noise or music makes the lips less certain",
+        ),
+        (
+            settings.silent_below <= sound.level
+            and sound.seconds_without_sound > settings.missing_sound,
+            f"{sound.seconds_without_sound:.1f} s at the ends of the clip have no sound; the mouth "
+            "moves there without a cause",
+        ),
+    ]
+    return [text for applies, text in checks if applies]
+
+
 def load_any_audio(path: str | Path, settings: IngestSettings) -> np.ndarray:
     """Sound of any file as a driving audio: (n,) int16, 16 kHz mono, n a multiple of 640.
 

@@ -4,6 +4,7 @@ OpenFace is not part of this project: the user runs it and gives its CSV files.
 """
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,12 @@ def file_name(identity: str, variant: str, secs: int, drive: str) -> str:
 
 
 def load_intensities(path: str | Path) -> np.ndarray:
-    """Intensities (T,17) of the action units UNITS, in the order of frames.
+    """Intensities (T,17) of the action units UNITS, as `intensities` reads them."""
+    return intensities(path, UNITS)
+
+
+def intensities(path: str | Path, units: Iterable[str]) -> np.ndarray:
+    """Intensities (T,n) of n action units, such as "45", in the order of frames.
 
     Frames on which OpenFace failed count as it wrote them, as in the field. Raises ArtifactError
     naming file and column if one is missing or holds what OpenFace does not write.
@@ -34,7 +40,7 @@ def load_intensities(path: str | Path) -> np.ndarray:
         raise ArtifactError(f"{path}: not a readable CSV of OpenFace ({error})") from error
     header = [name.strip() for name in rows[0]] if rows else []
     columns = []
-    for unit in UNITS:
+    for unit in units:
         name = f"AU{unit}_r"
         if name not in header:
             raise ArtifactError(f"{path}: no column {name}; run OpenFace with -aus")

@@ -12,10 +12,14 @@ torch = pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
 from d3talker import artifacts  # noqa: E402
+from d3talker.avatar import Drive  # noqa: E402
 from d3talker.backends import explain  # noqa: E402
 from d3talker.export.ply import load_ply  # noqa: E402
 from d3talker.face import parsing  # noqa: E402
 from d3talker.face.model import FaceModel  # noqa: E402
+from d3talker.fields import architecture  # noqa: E402
+from d3talker.splat.rasterize import Camera  # noqa: E402
+from d3talker.train.checkpoint import avatar_from_tensors  # noqa: E402
 from d3talker.video import probe, write_video, write_wav  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,24 +219,57 @@ def test_the_refiner_says_how_wide_it_is(trained):
         assert artifacts.load_tensors(trained[name])[1]["refiner"] == "light"
 
 
-def test_the_avatar_is_written_for_viewers_at_rest_and_in_motion(trained, tmp_path):
-    person = trained["person"]
+@pytest.fixture(scope="module")
+def viewed(trained):
+    """The folder of the avatar's .ply files: rest.ply, and two frames in motion."""
+    folder = trained["avatar"].parent / "viewed"
     run_stage(
         "export_ply",
         avatar=trained["avatar"],
-        out=tmp_path / "rest.ply",
-        motion=person["motion"],
-        speech=person["speech"],
-        track=person["track"],
+        **{name: trained["person"][name] for name in ("motion", "speech", "track")},
         first=5,
         frames=2,
-        out_frames=tmp_path / "frames",
+        out=folder / "rest.ply",
+        out_frames=folder / "frames",
     )
+    return folder
+
+
+def test_a_ply_shows_the_picture_of_the_avatar(trained, viewed):
+    tensors, meta = artifacts.load_tensors(trained["avatar"])
+    tensors.pop("pose_corrections")
+    avatar = avatar_from_tensors(tensors, architecture.from_meta(meta))
+    motion, speech, track = (
+        artifacts.load_arrays(trained["person"][name])[0] for name in ("motion", "speech", "track")
+    )
+    drive = Drive.from_artifacts(motion, speech, track["au"])
+    place = track["R"][0], track["t"][0], float(track["focal"])
+    camera = Camera(*place, SIZE / 2, SIZE / 2, SIZE, SIZE)
+    backdrop = torch.full((SIZE, SIZE, 3), 0.3)
+    mouths = len(tensors["mouth.means"])
+    files = {"rest.ply": None, "frames/000005.ply": avatar.all_signals(drive).at(5)}
+    for name, signals in files.items():
+        with torch.no_grad():
+            want = avatar.compose(*avatar.deform(signals), camera, backdrop)
+        cloud = load_ply(viewed / name)
+        face = {part: values[mouths:] for part, values in cloud.items()}
+        mouth = {part: values[:mouths] for part, values in cloud.items()}
+        found = avatar.compose(face, mouth, camera, backdrop)
+        assert want.face_alpha.max() > 0.5 and want.mouth_alpha.max() > 0.5
+        assert torch.allclose(found.image, want.image, atol=1e-4)
+        # Viewers sort all by depth, which matters only where there is something of the mouth.
+        as_one = avatar.rasterize(**cloud, camera=camera, background=backdrop).color
+        no_mouth = want.mouth_alpha == 0
+        assert no_mouth[want.face_alpha > 0.5].any()
+        assert torch.allclose(as_one[no_mouth], want.image[no_mouth], atol=1e-4)
+
+
+def test_the_avatar_is_written_for_viewers_at_rest_and_in_motion(trained, viewed):
     tensors, _ = artifacts.load_tensors(trained["avatar"])
-    rest = load_ply(tmp_path / "rest.ply")
+    rest = load_ply(viewed / "rest.ply")
     means = torch.cat([tensors["mouth.means"], tensors["face.means"]])
     assert torch.equal(rest["means"], means)
-    files = sorted((tmp_path / "frames").iterdir())
+    files = sorted((viewed / "frames").iterdir())
     assert [file.name for file in files] == ["000005.ply", "000006.ply"]
     first, second = (load_ply(file)["means"] for file in files)
     assert 0 < (first - means).abs().max() < 0.05

@@ -16,8 +16,9 @@ sys.path.append(str(ROOT / "workflow" / "plugins"))
 import snakemake.cli  # noqa: E402, F401
 
 # Stands in for every stage: writes what it is told to write. A video that begins with "bad" is
-# refused as ingest refuses one; one that begins with "short" has 13 s to train on. A stage named in
-# the file `hang` waits to be killed; one in the file `fail`, with a word of its command, fails.
+# refused as ingest refuses one, and so is a dataset whose sound does; a video that begins with
+# "short" has 13 s to train on. A stage named in the file `hang` waits to be killed; one in the file
+# `fail`, with a word of its command, fails.
 EMPTY_STAGE = """
 import json, os, pathlib, sys, time
 name, words = pathlib.Path(sys.argv[0]).stem, sys.argv[1:]
@@ -25,6 +26,11 @@ given = dict(zip(words, words[1:]))
 if name == "ingest" and pathlib.Path(given["--video"]).read_text().startswith("bad"):
     print(f"error: {given['--video']}: no face was found")
     sys.exit(2)
+if name == "import_dataset":
+    sound = pathlib.Path(given["--dataset"], "aud.wav")
+    if sound.read_text().startswith("bad"):
+        print(f"error: {sound}: too short")
+        sys.exit(2)
 if name == "ingest" and pathlib.Path(given["--video"]).read_text().startswith("crash"):
     raise RuntimeError("a bug")
 if pathlib.Path("fail").exists():
@@ -44,6 +50,9 @@ if name == "ingest":
     short = pathlib.Path(given["--video"]).read_text().startswith("short")
     clip = {"frames": 625, "test": [325, 625]} if short else {"frames": 1779, "test": [1479, 1779]}
     pathlib.Path(given["--out-json"]).write_text(json.dumps(clip))
+if name == "import_dataset":
+    clip = {"frames": 400, "test": [100, 399]}
+    pathlib.Path(given["--out-json"]).write_text(json.dumps(clip))
 """
 
 
@@ -57,6 +66,15 @@ class Checkout:
         path = self.root / "videos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+    def add_dataset(self, name: str, sound: str = "sound") -> Path:
+        """A dataset folder of two frames; the other files are of no use to empty stages."""
+        folder = self.root / "videos" / name
+        for file in ("transforms_train.json", "ori_imgs/0.jpg", "ori_imgs/1.jpg"):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text("")
+        (folder / "aud.wav").write_text(sound)
+        return folder
 
     def start(self, *arguments: str) -> "Run":
         """Start workflow/run.py."""

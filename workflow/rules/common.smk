@@ -73,6 +73,8 @@ WITH_REFINER = [
     for name, shared in PRETRAININGS.items()
     if any(configuration.refined(config, variant) for variant in shared)
 ]
+# People of whom there is a dataset folder of another program instead of a video.
+IMPORTED = CAST.imported
 RUN = "<results>/{id}/{variant}/{secs}s/{drive}"
 CLUSTER_THREADS = 2
 

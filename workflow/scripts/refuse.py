@@ -17,14 +17,14 @@ def reason(log: str, video: str) -> str:
     """The last error line of a stage's log."""
     lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return errors[-1] if errors else f"{video}: the stage ingest failed; see {log}"
+    return errors[-1] if errors else f"{video}: could not be read; see {log}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--video", required=True, help="the user's file")
+    parser.add_argument("--video", required=True, help="the user's file, or dataset folder")
     parser.add_argument("--identity", required=True)
-    parser.add_argument("--options", required=True, help="other options that ingest was given")
+    parser.add_argument("--options", required=True, help="other options that the stage was given")
     parser.add_argument("--log", required=True, help="log of the stage that failed")
     parser.add_argument("--status", required=True, type=int, help="its exit status")
     parser.add_argument("--out", required=True, help="refused.json")

@@ -69,7 +69,7 @@ def write_cameras(args: argparse.Namespace, folder: Path, track: dict, size: int
 def write_dataset(args: argparse.Namespace, folder: Path) -> None:
     """Everything into the empty `folder`."""
     ingest = artifacts.load_json(args.ingest)
-    track, _ = artifacts.load_arrays(args.track)
+    track, of_track = artifacts.load_arrays(args.track)
     landmarks, _ = artifacts.load_arrays(args.landmarks)
     speech, of_speech = artifacts.load_arrays(args.speech)
     for name in FOLDERS:
@@ -92,7 +92,8 @@ def write_dataset(args: argparse.Namespace, folder: Path) -> None:
         "fps": FPS,
         "speech_features": of_speech["extractor"],
         "landmarks": "68 points of MediaPipe's face mesh, at the places of iBUG's",
-        "action_units": "from the face mesh, in OpenFace's ranges; AU25 is the mouth's opening",
+        "action_units": f"from {of_track.get('action_units_from', 'the face mesh')}, in OpenFace's"
+        " ranges; AU25 is the mouth's opening",
         "cameras": "refined on the pictures" if args.poses else "of the tracker",
         "unit": "m",
         "not_there": ["track_params.pt"] + ([] if args.geometry else ["sapiens"]),

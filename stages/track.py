@@ -28,6 +28,7 @@ from d3talker.face.tracking import (
     track_face,
     tracked_faces,
 )
+from d3talker.metrics.openface import of_clip
 from d3talker.video import iter_frames
 
 log = logging.getLogger("d3talker")
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--landmarks", required=True, help="landmarks.npz of the clip")
     parser.add_argument("--face-model", required=True, help="face_model.npz")
     parser.add_argument("--ingest", help="ingest.json of the clip, which knows of jump cuts")
+    parser.add_argument("--openface", help="OpenFace's CSV of the clip, to take action units from")
     parser.add_argument("--video", help="the clip, for the check picture only")
     parser.add_argument("--out", required=True, help="track.npz to write")
     parser.add_argument("--out-picture", help="check picture to write (.png); needs --video")
@@ -60,6 +62,7 @@ def main() -> None:
     jump_cuts = load_json(args.ingest)["jump_cuts"] if args.ingest else []
     track = track_face(model, points, valid, size, settings, jump_cuts)
     head = head_points(model, track, points, size)
+    au = of_clip(args.openface, len(points)) if args.openface else action_units(head, track.valid)
 
     report(args.landmarks, track, valid, size)
     picture = draw(args.video, model, track, size) if args.video else None
@@ -69,6 +72,7 @@ def main() -> None:
             "size": size,
             "units": {"focal": "px", "t": "m", "shape": "m", "mouth_opening": "m"},
             "action_units": NAMES,
+            "action_units_from": "OpenFace" if args.openface else "the face mesh",
             "settings": asdict(settings),
         },
         focal=np.float32(track.focal),
@@ -79,7 +83,7 @@ def main() -> None:
         expression=track.expression.astype(np.float32),
         reprojection_error=track.reprojection_error.astype(np.float32),
         valid=track.valid,
-        au=action_units(head, track.valid),
+        au=au,
         mouth_opening=mouth_opening(head).astype(np.float32),
     )
     if picture is not None:

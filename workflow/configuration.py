@@ -26,6 +26,7 @@ from d3talker.train.settings import (
     RefinerSettings,
     StaticSettings,
 )
+from workflow import preparation
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = yaml.safe_load((HERE / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
@@ -156,7 +157,7 @@ def check_conda(config: dict) -> None:
 
 def _wrong_choices(config: dict) -> list[str]:
     """Names in `config` that refer to something it does not define."""
-    problems = []
+    problems = preparation.wrong_choices(config)
     for key, name in backends(config).items():
         if name not in BACKENDS[key]:
             known = ", ".join(BACKENDS[key])
@@ -226,6 +227,7 @@ def _missing_weights(config: dict) -> list[str]:
         for key, path in models.items()
         if path is not None and not Path(path).is_file()
     ]
+    problems += preparation.missing(config)
     if config["openface"] is not None and not Path(config["openface"]).is_dir():
         problems.append(f"openface: there is no folder {config['openface']}")
     used = {s for s in PERCEPTUAL for v in variants(config) if needs_alexnet(config, s, v)}
@@ -271,6 +273,12 @@ def check_geometry(config: dict, targets: Iterable[str]) -> None:
         raise ConfigProblem(
             f"geometry: there is no {', '.join(missing)}; docs/architecture.md says what it holds"
         )
+
+
+def check_openface(config: dict, names: Iterable[str]) -> None:
+    """Raise ConfigProblem naming people of whom action units are wanted and not given."""
+    if problem := preparation.missing_openface(config, names):
+        raise ConfigProblem(problem)
 
 
 def geometry_file(config: dict, name: str) -> Path:

@@ -44,6 +44,7 @@ COSTS = {
     "ingest": Cost(6, 0.25, 0, 300, 0, 5, 0.6),
     "ingest_audio": Cost(1, 0, 0, 100, 0, 1, 0.1),
     "landmarks": Cost(3, 0.25, 0, 230, 0, 1, 0.15),
+    "bisenet": Cost(10, 55, 0, 1200, 0, 1, 0.2),
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),
     "track": Cost(3, 0.25, 0, 270, 0.8),
     "speech": Cost(1, 0, 0, 60, 0.8),

@@ -21,6 +21,10 @@ def loader(key: str) -> Callable[[str], object]:
         from d3talker.metrics.detectors import load_fan as load
     elif key == "s3fd":
         from d3talker.metrics.detectors import load_s3fd as load
+    elif key == "bisenet":
+        from d3talker.face.bisenet import load_bisenet as load
+    elif key == "easyportrait":
+        from d3talker.face.easyportrait import load_easyportrait as load
     else:
         raise KeyError(f"no models.{key}")
     return load

@@ -36,12 +36,26 @@ SYNCNET_SOURCE = (
     " https://www.robots.ox.ac.uk/~vgg/software/lipsync/ (code: MIT; of the weights nothing is"
     " said)"
 )
+BISENET_SOURCE = (
+    "79999_iter.pth (sha256 468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567) from"
+    " https://github.com/YudongGuo/AD-NeRF/blob/master/data_util/face_parsing/79999_iter.pth?raw=true,"
+    " described at https://github.com/zllrunning/face-parsing.PyTorch (MIT; CelebAMask-HQ, on which"
+    " it was trained: non-commercial research)"
+)
+EASYPORTRAIT_SOURCE = (
+    "fpn-fp-512.pth from"
+    " https://rndml-team-cv.obs.ru-moscow-1.hc.sbercloud.ru/datasets/easyportrait/experiments/models/"
+    "fpn-fp-512.pth, described at https://github.com/hukenovs/easyportrait (a variant of"
+    " CC BY-SA 4.0, see there)"
+)
 # By the key of `models` in the configuration.
 SOURCES = {
     "alexnet": ALEXNET_SOURCE,
     "fan": FAN_SOURCE,
     "s3fd": S3FD_SOURCE,
     "syncnet": SYNCNET_SOURCE,
+    "bisenet": BISENET_SOURCE,
+    "easyportrait": EASYPORTRAIT_SOURCE,
 }
 # What readers of such files raise if one is damaged or something else.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, AttributeError)

@@ -12,6 +12,7 @@ pytest.importorskip("numba")
 from d3talker.artifacts import load_arrays, load_image, save_arrays
 from d3talker.face.model import FaceModel
 from d3talker.face.tracking import HEAD_TO_CAMERA, project
+from d3talker.metrics.openface import UNITS
 from d3talker.video import write_video
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +94,18 @@ def test_a_clip_shorter_than_its_landmarks_is_refused_and_nothing_is_written(tmp
     result = run_stage(tmp_path, *options)
     assert result.returncode == 2 and "clip.mp4" in result.stderr
     assert not (tmp_path / "track.npz").exists() and not (tmp_path / "track.png").exists()
+
+
+def test_action_units_may_be_those_of_openface(tmp_path):
+    write_landmarks(tmp_path / "landmarks.npz", np.ones(FRAMES, bool))
+    values = np.random.default_rng(0).uniform(0, 2, (FRAMES, len(UNITS)))
+    rows = [", ".join(f"AU{unit}_r" for unit in UNITS), *(", ".join(map(str, v)) for v in values)]
+    (tmp_path / "au.csv").write_text("\n".join(rows) + "\n")
+    assert run_stage(tmp_path, "--openface", tmp_path / "au.csv").returncode == 0
+    track, meta = load_arrays(tmp_path / "track.npz")
+    columns = [UNITS.index(name[2:]) for name in meta["action_units"]]
+    assert track["au"] == pytest.approx(values[:, columns], rel=1e-6)
+    assert meta["action_units_from"] == "OpenFace"
+    (tmp_path / "au.csv").write_text("\n".join(rows[:-1]) + "\n")
+    result = run_stage(tmp_path, "--openface", tmp_path / "au.csv")
+    assert result.returncode == 2 and "au.csv: 39 frames, but the clip has 40" in result.stderr

@@ -15,7 +15,8 @@ from snakemake.logging import logger
 PROJECT = os.path.dirname(os.path.dirname(str(workflow.current_basedir)))
 sys.path.insert(0, PROJECT)
 
-from workflow import base, cluster, configuration, costs, estimate, failures, people, plan, refusals
+from workflow import base, cluster, configuration, costs, estimate, failures, people, plan
+from workflow import preparation, refusals
 
 ENVS = Path(PROJECT, ".envs")
 GPU_PYTHON = ENVS / "gpu" / "bin" / "python"
@@ -37,6 +38,7 @@ try:
         plan.check(config)
     CAST = people.gather(config)
     configuration.check_geometry(config, CAST.targets)
+    configuration.check_openface(config, CAST.everybody)
     if workflow.is_main_process and "APPTAINER" in DEPLOYED:
         configuration.check_images(config, PROJECT)
     if "CONDA" in DEPLOYED:
@@ -271,6 +273,18 @@ def weights(key):
 def if_given(path, *models):
     """`path`, if all these weights are given."""
     return path if all(config["models"][key] for key in models) else []
+
+
+def if_backend(key, name, path):
+    """`path`, if this backend of preparation is chosen."""
+    return path if preparation.chosen(config, key) == name else []
+
+
+def clip_openface(wildcards):
+    """OpenFace's action units of a person's clip; nothing if they are measured otherwise."""
+    if preparation.chosen(config, "aus") != "openface":
+        return []
+    return source(preparation.openface_file(config, wildcards.id))
 
 
 def fan_truth(wildcards):

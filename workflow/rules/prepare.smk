@@ -104,10 +104,42 @@ rule landmarks:
         "{params.stage} --video {input:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
+rule bisenet:
+    input:
+        video="<results>/{id}/video.mp4",
+        bisenet=weights("bisenet"),
+        easyportrait=if_backend("teeth", "easyportrait", weights("easyportrait")),
+    output:
+        "<results>/{id}/bisenet.zip",
+    log:
+        "<logs>/{id}/bisenet.log",
+    benchmark:
+        "<benchmarks>/{id}/bisenet.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
+    threads: target_threads
+    resources:
+        **needs("bisenet"),
+    params:
+        stage=stage("bisenet", "torch"),
+        files=options,
+        code=CODE,
+    message:
+        "{wildcards.id}: label every pixel with BiSeNet"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
 rule parse:
     input:
         video="<results>/{id}/video.mp4",
         landmarks="<results>/{id}/landmarks.npz",
+        labels=if_backend("parsing", "bisenet", "<results>/{id}/bisenet.zip"),
     output:
         labels="<results>/{id}/parsing.zip",
         background="<results>/{id}/background.png",
@@ -128,11 +160,12 @@ rule parse:
         **needs("parse"),
     params:
         stage=stage("parse", "media"),
+        files=options,
         code=CODE,
     message:
         "{wildcards.id}: tell head, torso and background apart"
     shell:
-        "{params.stage} --video {input.video:q} --landmarks {input.landmarks:q}"
+        "{params.stage} {params.files}"
         " --out-labels {output.labels:q} --out-background {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
 
 
@@ -142,6 +175,7 @@ rule track:
         face_model=FACE_MODEL,
         ingest="<results>/{id}/ingest.json",
         video="<results>/{id}/video.mp4",  # for the picture only
+        openface=clip_openface,
     output:
         track="<results>/{id}/track.npz",
         picture=report(
@@ -166,12 +200,12 @@ rule track:
         **needs("track"),
     params:
         stage=stage("track", "torch"),
+        files=options,
         code=CODE,
     message:
         "{wildcards.id}: track head pose and expression"
     shell:
-        "{params.stage} --landmarks {input.landmarks:q} --face-model {input.face_model:q}"
-        " --ingest {input.ingest:q} --video {input.video:q}"
+        "{params.stage} {params.files}"
         " --out {output.track:q} --out-picture {output.picture:q} 2>&1 | tee {log:q}"
 
 
@@ -217,5 +251,5 @@ use rule speech as speech_of_audio with:
 
 # Snakemake caches no rule that measures its jobs, of which a cached one is none.
 if CODE:
-    for cached in (rules.landmarks, rules.parse, rules.track):
+    for cached in (rules.landmarks, rules.bisenet, rules.parse, rules.track):
         cached.rule._benchmark = None

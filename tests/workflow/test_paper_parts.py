@@ -1,0 +1,85 @@
+"""The paper's backends of preparation: what is made by them, and what stops a run."""
+
+import pytest
+
+pytest.importorskip("snakemake")
+
+from checkouts import give_weights, jobs
+
+from workflow import configuration, preparation
+
+
+@pytest.fixture
+def config():
+    return configuration.load([], {})
+
+
+def refused(config: dict, backends: dict) -> str:
+    """What the check says of a configuration with these backends."""
+    config["backends"] = backends
+    with pytest.raises(configuration.ConfigProblem) as problem:
+        configuration.check(config)
+    return str(problem.value)
+
+
+def test_bisenet_and_openface_are_used_for_everybody(finished):
+    models = give_weights(finished, "bisenet", "easyportrait")
+    folder = finished.root / "openface"
+    folder.mkdir()
+    for name in ("anna", "carl"):
+        (folder / f"{name}.csv").touch()
+    backends = "'backends={parsing: bisenet, teeth: easyportrait, aus: openface}'"
+    _, output = finished.run(f"--args=-n -p --config {models} {backends} openface=openface")
+    made = jobs(output)
+    assert (made["bisenet"], made["parse"], made["track"]) == (2, 2, 2), output
+    assert made["landmarks"] == made["ingest"] == 0
+    lines = output.splitlines()
+    (labels,) = (x for x in lines if "stages/bisenet.py" in x and "/anna/" in x)
+    assert "--bisenet weights/bisenet --easyportrait weights/easyportrait" in labels
+    (parse,) = (x for x in lines if "stages/parse.py" in x and "/anna/" in x)
+    assert "--labels results/anna/bisenet.zip" in parse
+    (track,) = (x for x in lines if "stages/track.py" in x and "/carl/" in x)
+    assert "--openface openface/carl.csv" in track
+
+
+def test_weights_alone_change_nothing(finished):
+    models = give_weights(finished, "bisenet", "easyportrait")
+    _, output = finished.run(f"--args=-n --config {models}")
+    assert jobs(output) == {"report": 1}, output
+
+
+def test_a_person_without_action_units_stops_the_run(config, tmp_path):
+    config["backends"] = {"aus": "openface"}
+    config["openface"] = str(tmp_path)
+    configuration.check(config)
+    (tmp_path / "anna.csv").touch()
+    configuration.check_openface(config, ["anna"])
+    with pytest.raises(configuration.ConfigProblem, match=r"carl\.csv, which backends\.aus"):
+        configuration.check_openface(config, ["anna", "carl"])
+    configuration.check_openface(config | {"backends": {}}, ["carl"])
+
+
+@pytest.mark.parametrize(
+    ("backends", "words"),
+    [
+        ({"parsing": "bisenet"}, ["models.bisenet: it is null", "79999_iter.pth", "(MIT;"]),
+        ({"parsing": "bisnet"}, ["backends.parsing: there is no backend 'bisnet'; known: media"]),
+        ({"teeth": "easyportrait"}, ["backends.teeth: 'easyportrait' needs", "parsing: bisenet"]),
+        (
+            {"parsing": "bisenet", "teeth": "easyportrait"},
+            ["models.easyportrait: it is null", "fpn-fp-512.pth", "CC BY-SA"],
+        ),
+        ({"aus": "openface"}, ["openface: it is null", "FeatureExtraction", "research only"]),
+    ],
+)
+def test_a_backend_without_its_files_says_what_where_and_on_what_terms(config, backends, words):
+    text = refused(config, backends)
+    assert all(word in text for word in words), text
+
+
+def test_a_file_that_is_not_there_is_named(config):
+    config["models"]["bisenet"] = "weights/79999_iter.pth"
+    text = refused(config, {"parsing": "bisenet"})
+    assert "models.bisenet: there is no file weights/79999_iter.pth" in text
+    assert all(key in config["models"] for known in preparation.BACKENDS.values()
+               for needed in known.values() for key in needed)  # fmt: skip

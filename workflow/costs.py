@@ -46,6 +46,8 @@ COSTS = {
     "landmarks": Cost(3, 0.25, 0, 230, 0, 1, 0.15),
     "bisenet": Cost(10, 55, 0, 1200, 0, 1, 0.2),
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),
+    "landmarks_fan": Cost(10, 60, 0, 900, 0, 1, 0.1),
+    "track_bfm": Cost(80, 5, 0, 900, 4),
     "track": Cost(3, 0.25, 0, 270, 0.8),
     "speech": Cost(1, 0, 0, 60, 0.8),
     "pretrain_motion": Cost(20, 0.1, 0.07, 600, 3, 10),

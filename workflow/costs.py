@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from d3talker import settings as stage_settings
-from workflow import configuration
+from workflow import configuration, preparation
 
 FPS = 25
 MEASURED_SIZE = 512  # px
@@ -47,8 +47,7 @@ COSTS = {
     "bisenet": Cost(10, 55, 0, 1200, 0, 1, 0.2),
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),
     "landmarks_fan": Cost(10, 60, 0, 900, 0, 1, 0.1),
-    "track_bfm": Cost(80, 5, 0, 900, 4),
-    "track": Cost(3, 0.25, 0, 270, 0.8),
+    "track": Cost(3, 0.25, 0.25, 270, 0.8),
     "speech": Cost(1, 0, 0, 60, 0.8),
     "pretrain_motion": Cost(20, 0.1, 0.07, 600, 3, 10),
     "sync": Cost(4, 0, 0, 320, 0.4, 1, 0.04),
@@ -175,6 +174,8 @@ class Costs:
         """Iterations, steps or frames of a job."""
         if name == "render":
             return FPS * seconds
+        if name == "track":  # each frame costs with the Basel Face Model alone
+            return FPS * seconds * (preparation.chosen(self.config, "face_model") == "bfm")
         variant = wildcards.get("avatar")
         return self._iterations(name, variant, wildcards.get("span") == "all")
 

@@ -68,6 +68,8 @@ use rule fan_truth as fan_render with:
         "<logs>/{id}/{variant}/{secs}s/{drive}/fan.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/fan.tsv"
+    group:
+        SCORE
     message:
         "{wildcards.id}: find the 68 points of FAN ({wildcards.variant}, {wildcards.drive})"
 
@@ -85,6 +87,8 @@ rule syncnet:
         "<logs>/{id}/{variant}/{secs}s/{drive}/syncnet.log",
     benchmark:
         "<benchmarks>/{id}/{variant}/{secs}s/{drive}/syncnet.tsv"
+    group:
+        SCORE
     conda:
         conda_file("torch")
     container:

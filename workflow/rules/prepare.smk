@@ -1,9 +1,6 @@
 # From the user's files to clips in which the head is found, cut out and tracked.
 
 
-BFM = preparation.chosen(config, "face_model") == "bfm"
-
-
 localrules:
     ingest_audio,
     speech_of_audio,
@@ -233,7 +230,7 @@ rule track:
         image("torch")
     threads: 1
     resources:
-        **needs("track_bfm" if BFM else "track"),
+        **needs("track"),
     params:
         stage=stage("track", "torch"),
         files=options,

@@ -25,6 +25,7 @@ from d3talker.train.settings import (
     RefinerSettings,
     StaticSettings,
 )
+from workflow import together
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = yaml.safe_load((HERE / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
@@ -122,11 +123,13 @@ def backend_options(config: dict) -> str:
 
 def _wrong_choices(config: dict) -> list[str]:
     """Names in `config` that refer to something it does not define."""
-    problems = []
-    for key, name in backends(config).items():
-        if name not in BACKENDS[key]:
-            known = ", ".join(BACKENDS[key])
-            problems.append(f"backends.{key}: there is no backend '{name}'; known: {known}")
+    chosen = backends(config)
+    problems = [
+        f"backends.{key}: there is no backend '{name}'; known: {', '.join(BACKENDS[key])}"
+        for key, name in chosen.items()
+        if name not in BACKENDS[key]
+    ]
+    problems += [] if problems else together.problems(chosen)
     if config["preset"] not in config["presets"]:
         known = ", ".join(config["presets"])
         problems.append(f"preset: there is no preset '{config['preset']}'; known: {known}")
@@ -206,6 +209,25 @@ def check_geometry(config: dict, targets: Iterable[str]) -> None:
         raise ConfigProblem(
             f"geometry: there is no {', '.join(missing)}; docs/architecture.md says what it holds"
         )
+
+
+def check_openface(config: dict, names: Iterable[str]) -> None:
+    """Raise ConfigProblem naming people of whom action units are wanted and not given."""
+    if backends(config)["aus"] != "openface":
+        return
+    files = [openface_file(config, name) for name in names]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ConfigProblem(
+            f"openface: there is no {', '.join(missing)}, which backends.aus: openface needs; make"
+            " it by OpenFace 2's FeatureExtraction on results/<name>/video.mp4, from"
+            " https://github.com/TadasBaltrusaitis/OpenFace (its own licence: research only);"
+            " `make run TARGET=prepare` with backends.aus: null makes the clips"
+        )
+
+
+def openface_file(config: dict, name: str) -> Path:
+    """Where OpenFace's file of a person's clip lies, if `openface` names a folder."""
+    return Path(config["openface"], f"{name}.csv")
 
 
 def geometry_file(config: dict, name: str) -> Path:

@@ -17,6 +17,7 @@ FPS = 25
 MEASURED_SIZE = 512  # px
 TEST_SECONDS = 12  # at most
 UNKNOWN_SECONDS = 60.0  # of a clip that has not been cut yet
+UNKNOWN_MB = 500.0  # of a file of weights whose size is not published
 # A D3-Talker of the paper: 32 minutes for 22 000 iterations of adaptation and 3000 of the refiner.
 GPU_SECONDS_PER_ITERATION = 1920 / 25000
 GPU_FPS = 65  # of the paper
@@ -45,8 +46,10 @@ COSTS = {
     "ingest": Cost(6, 0.25, 0, 300, 0, 5, 0.6),
     "ingest_audio": Cost(1, 0, 0, 100, 0, 1, 0.1),
     "landmarks": Cost(3, 0.25, 0, 230, 0, 1, 0.15),
+    "bisenet": Cost(10, 55, 0, 1200, 0, 1, 0.2),
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),
-    "track": Cost(3, 0.25, 0, 270, 0.8),
+    "landmarks_fan": Cost(10, 60, 0, 900, 0, 1, 0.1),
+    "track": Cost(3, 0.25, 0.25, 270, 0.8),
     "speech": Cost(1, 0, 0, 60, 0.8),
     "pretrain_motion": Cost(20, 0.1, 0.07, 600, 3, 10),
     "sync": Cost(4, 0, 0, 320, 0.4, 1, 0.04),
@@ -120,7 +123,8 @@ class Costs:
         mb = cost.mb + share * cost.mb_per_second * seconds
         disk = cost.disk_mb + share * cost.disk_per_second * seconds
         if name == "fetch_model":
-            disk += sum(one.mb for one in catalogue().values() if one.file == wildcards["file"])
+            entries = [one for one in catalogue().values() if one.file == wildcards["file"]]
+            disk += sum(one.mb or UNKNOWN_MB for one in entries)
         if not (self.on_gpu and name in TRAINING):
             return Work(cpu, 0.0, mb, disk)
         each = 1 / GPU_FPS if name == "render" else GPU_SECONDS_PER_ITERATION
@@ -176,6 +180,8 @@ class Costs:
         """Iterations, steps or frames of a job."""
         if name == "render":
             return FPS * seconds
+        if name == "track":  # each frame costs with the Basel Face Model alone
+            return FPS * seconds * (configuration.backends(self.config)["face_model"] == "bfm")
         variant = wildcards.get("avatar")
         return self._iterations(name, variant, wildcards.get("span") == "all")
 

@@ -84,7 +84,9 @@ def of_backends(config: dict, jobs_run_here: bool) -> list[Line]:
             lacks = _lacks(config, key, name, answers)
             marks = (OK, BAD) if name == chosen else (COULD, COULD_NOT)
             text = f"{name} (default)" if name == default(key) else name
-            text = f"{text}: {BACKENDS[key][name].what}" + "".join(f"; {x}" for x in lacks)
+            one = BACKENDS[key][name]
+            said = [f"with {other.key}: {other.name}" for other in one.others] + lacks
+            text = f"{text}: {one.what}" + "".join(f"; {words}" for words in said)
             lines.append(Line(marks[bool(lacks)], key if name == chosen else "", text))
     return lines
 
@@ -135,7 +137,7 @@ def of_weights(config: dict) -> list[Line]:
 
 
 def _use(entry) -> str:
-    return f"{entry.purpose}; {entry.mb:.0f} MB; {entry.licence}"
+    return f"{entry.purpose}; {entry.size}; {entry.licence}"
 
 
 def of_environments(config: dict) -> list[Line]:
@@ -160,7 +162,8 @@ def of_machine(config: dict, jobs_run_here: bool) -> list[Line]:
     memory, rule, needed = memory_mb(), *largest_job(config)
     folder = next(path for path in Path(config["results"]).absolute().parents if path.exists())
     free = shutil.disk_usage(folder).free / 1e6
-    each, fetched = disk_mb(config), sum(catalogue()[key].mb for key in models.to_fetch(config))
+    to_fetch = [catalogue()[key].mb or costs.UNKNOWN_MB for key in models.to_fetch(config)]
+    each, fetched = disk_mb(config), sum(to_fetch)
     count = _people(config)
     whole = each * (count or 1) + fetched
     used = f"{count} people in {config['videos']}" if count else "one person"

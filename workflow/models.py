@@ -76,7 +76,7 @@ def how_to_give(key: str) -> str:
     if entry.url is None:
         return f"Get {entry.source}; then say models.{key}: <your file>"
     return (
-        f"Say models.{key}: fetch, which takes {entry.mb:.0f} MB, or models.{key}: <your file>:"
+        f"Say models.{key}: fetch, which takes {entry.size}, or models.{key}: <your file>:"
         f" {entry.source}"
     )
 

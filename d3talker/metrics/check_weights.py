@@ -21,6 +21,12 @@ def loader(key: str) -> Callable[[str], object]:
         from d3talker.metrics.detectors import load_fan as load
     elif key == "s3fd":
         from d3talker.metrics.detectors import load_s3fd as load
+    elif key == "bisenet":
+        from d3talker.face.bisenet import load_bisenet as load
+    elif key == "easyportrait":
+        from d3talker.face.easyportrait import load_easyportrait as load
+    elif key == "bfm":
+        from d3talker.face.bfm import load_bfm as load
     else:
         raise KeyError(f"no reader of models.{key}")
     return load

@@ -30,9 +30,14 @@ class Weights(NamedTuple):
     url: str | None
     file: str
     sha256: str | None
-    mb: float
+    mb: float | None
     licence: str
     get: str | None
+
+    @property
+    def size(self) -> str:
+        """How large the file is, in words."""
+        return "unknown size" if self.mb is None else f"{self.mb:.0f} MB"
 
     @property
     def source(self) -> str:

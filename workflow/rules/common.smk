@@ -37,6 +37,7 @@ try:
         plan.check(config)
     CAST = people.gather(config)
     configuration.check_geometry(config, CAST.targets)
+    configuration.check_openface(config, CAST.everybody)
     if workflow.is_main_process and "APPTAINER" in DEPLOYED:
         environments.check_images(config, PROJECT)
     if "CONDA" in DEPLOYED:
@@ -271,6 +272,18 @@ def weights(key):
 def if_given(path, *keys):
     """`path`, if all these weights are given."""
     return path if all(config["models"][key] for key in keys) else []
+
+
+def if_backend(key, name, path):
+    """`path`, if this backend is chosen."""
+    return path if configuration.backends(config)[key] == name else []
+
+
+def clip_openface(wildcards):
+    """OpenFace's action units of a person's clip; nothing if they are measured otherwise."""
+    if configuration.backends(config)["aus"] != "openface":
+        return []
+    return source(configuration.openface_file(config, wildcards.id))
 
 
 def fan_truth(wildcards):

@@ -104,10 +104,42 @@ rule landmarks:
         "{params.stage} --video {input:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
+rule bisenet:
+    input:
+        video="<results>/{id}/video.mp4",
+        bisenet=weights("bisenet"),
+        easyportrait=if_backend("teeth", "easyportrait", weights("easyportrait")),
+    output:
+        "<results>/{id}/bisenet.zip",
+    log:
+        "<logs>/{id}/bisenet.log",
+    benchmark:
+        "<benchmarks>/{id}/bisenet.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
+    threads: target_threads
+    resources:
+        **needs("bisenet"),
+    params:
+        stage=stage("bisenet", "torch"),
+        files=options,
+        code=CODE,
+    message:
+        "{wildcards.id}: label every pixel with BiSeNet"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
 rule parse:
     input:
         video="<results>/{id}/video.mp4",
         landmarks="<results>/{id}/landmarks.npz",
+        labels=if_backend("parsing", "bisenet", "<results>/{id}/bisenet.zip"),
     output:
         labels="<results>/{id}/parsing.zip",
         background="<results>/{id}/background.png",
@@ -128,12 +160,44 @@ rule parse:
         **needs("parse"),
     params:
         stage=stage("parse", "media"),
+        files=options,
         code=CODE,
     message:
         "{wildcards.id}: tell head, torso and background apart"
     shell:
-        "{params.stage} --video {input.video:q} --landmarks {input.landmarks:q}"
+        "{params.stage} {params.files}"
         " --out-labels {output.labels:q} --out-background {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
+
+
+rule landmarks_fan:
+    input:
+        video="<results>/{id}/video.mp4",
+        fan=weights("fan"),
+        s3fd=weights("s3fd"),
+    output:
+        "<results>/{id}/landmarks_fan.npz",
+    log:
+        "<logs>/{id}/landmarks_fan.log",
+    benchmark:
+        "<benchmarks>/{id}/landmarks_fan.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
+    threads: target_threads
+    resources:
+        **needs("landmarks_fan"),
+    params:
+        stage=stage("fan", "torch"),
+        files=options,
+        code=CODE,
+    message:
+        "{wildcards.id}: find the 68 points of FAN"
+    shell:
+        "{params.stage} {params.files} --face first --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule track:
@@ -142,6 +206,9 @@ rule track:
         face_model=FACE_MODEL,
         ingest="<results>/{id}/ingest.json",
         video="<results>/{id}/video.mp4",  # for the picture only
+        openface=clip_openface,
+        fan_landmarks=if_backend("landmarks", "fan", "<results>/{id}/landmarks_fan.npz"),
+        bfm=if_backend("face_model", "bfm", weights("bfm")),
     output:
         track="<results>/{id}/track.npz",
         picture=report(
@@ -166,12 +233,12 @@ rule track:
         **needs("track"),
     params:
         stage=stage("track", "torch"),
+        files=options,
         code=CODE,
     message:
         "{wildcards.id}: track head pose and expression"
     shell:
-        "{params.stage} --landmarks {input.landmarks:q} --face-model {input.face_model:q}"
-        " --ingest {input.ingest:q} --video {input.video:q}"
+        "{params.stage} {params.files}"
         " --out {output.track:q} --out-picture {output.picture:q} 2>&1 | tee {log:q}"
 
 
@@ -217,5 +284,11 @@ use rule speech as speech_of_audio with:
 
 # Snakemake caches no rule that measures its jobs, of which a cached one is none.
 if CODE:
-    for cached in (rules.landmarks, rules.parse, rules.track):
+    for cached in (
+        rules.landmarks,
+        rules.bisenet,
+        rules.parse,
+        rules.landmarks_fan,
+        rules.track,
+    ):
         cached.rule._benchmark = None

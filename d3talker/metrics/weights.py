@@ -36,12 +36,50 @@ SYNCNET_SOURCE = (
     " https://www.robots.ox.ac.uk/~vgg/software/lipsync/ (code: MIT; of the weights nothing is"
     " said)"
 )
+DEEPSPEECH_SOURCE = (
+    "a .safetensors that `.envs/torch/bin/python stages/convert_weights.py deepspeech` makes of"
+    " deepspeech-0_1_0-b90017e8.pb, which is in the release v0.0.1 of"
+    " https://github.com/osmr/deepspeech_features (Mozilla DeepSpeech 0.1.0: MPL-2.0)"
+)
+DEEPSPEECH_PYTORCH_SOURCE = (
+    "a checkpoint of deepspeech.pytorch, such as librispeech_pretrained_v3.ckpt of the release V3.0"
+    " of https://github.com/SeanNaren/deepspeech.pytorch (MIT)"
+)
+HUBERT_SOURCE = (
+    "the folder of https://huggingface.co/facebook/hubert-large-ls960-ft: config.json,"
+    " preprocessor_config.json and model.safetensors or pytorch_model.bin (Apache-2.0)"
+)
+WAV2VEC_SOURCE = (
+    "the folder of https://huggingface.co/cpierse/wav2vec2-large-xlsr-53-esperanto: config.json,"
+    " preprocessor_config.json and model.safetensors or pytorch_model.bin (Apache-2.0)"
+)
+AUDIO2SECC_SOURCE = (
+    "model_ckpt_steps_400000.ckpt of 240210_real3dportrait_orig/audio2secc_vae, described at"
+    " https://github.com/yerfor/Real3DPortrait (code: MIT; of the weights nothing is said)"
+)
+BFM_FRONT_SOURCE = (
+    "an .npz that `.envs/torch/bin/python stages/convert_weights.py bfm_front` makes of"
+    " BFM_model_front.mat, which is made as https://github.com/sicxu/Deep3DFaceRecon_pytorch says of"
+    " the Basel Face Model 2009 (https://faces.dmi.unibas.ch/bfm: for research, by registration)"
+)
+SAPIENS_SOURCE = (
+    "the TorchScript file of Sapiens 0.3b for {}, described at"
+    " https://github.com/facebookresearch/sapiens (Sapiens' own licence: not commercial)"
+)
 # By the key of `models` in the configuration.
 SOURCES = {
     "alexnet": ALEXNET_SOURCE,
     "fan": FAN_SOURCE,
     "s3fd": S3FD_SOURCE,
     "syncnet": SYNCNET_SOURCE,
+    "deepspeech": DEEPSPEECH_SOURCE,
+    "deepspeech_pytorch": DEEPSPEECH_PYTORCH_SOURCE,
+    "hubert": HUBERT_SOURCE,
+    "wav2vec": WAV2VEC_SOURCE,
+    "audio2secc_vae": AUDIO2SECC_SOURCE,
+    "bfm_front": BFM_FRONT_SOURCE,
+    "sapiens_depth": SAPIENS_SOURCE.format("depth"),
+    "sapiens_normal": SAPIENS_SOURCE.format("normals"),
 }
 # What readers of such files raise if one is damaged or something else.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, AttributeError)

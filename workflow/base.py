@@ -5,7 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from d3talker.artifacts import ArtifactError, load_meta
-from workflow import configuration
+from d3talker.parts import default
+from workflow import configuration, parts
 from workflow.configuration import ConfigProblem
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,13 @@ def check(config: dict) -> None:
             + (", or give weights to single stages, as train.adapt" if config["loss"] else "")
         )
     metas = _metas(config)
+    for key in ("speech", "audio_to_motion"):
+        chosen, learned = parts.chosen(config, key), metas["general"].get(key, default(key))
+        if chosen != learned:
+            raise ConfigProblem(
+                f"backends.{key}: {chosen}: the base (pretrain.base: {where}) has learned with"
+                f" {learned}; take that, or pre-train on people of your own: pretrain.base: null"
+            )
     width = metas["c2f"].get("refiner")
     if width != config["refiner"]:
         raise ConfigProblem(

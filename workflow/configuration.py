@@ -17,7 +17,8 @@ from d3talker.backends import BACKENDS, DEFAULT, device
 from d3talker.cli import InputError
 from d3talker.fields import architecture as architectures
 from d3talker.ingest.settings import IngestSettings
-from d3talker.metrics.weights import ALEXNET_SOURCE, SOURCES
+from d3talker.metrics.weights import ALEXNET_SOURCE
+from d3talker.motion.settings import Real3dPortraitSettings
 from d3talker.motion.sync import SyncSettings
 from d3talker.train.settings import (
     AdaptSettings,
@@ -26,11 +27,13 @@ from d3talker.train.settings import (
     RefinerSettings,
     StaticSettings,
 )
+from workflow import parts
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = yaml.safe_load((HERE / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
 # What the training stages accept, so that a wrong setting is found before any job starts.
 STAGE_SETTINGS = {
+    "real3dportrait": Real3dPortraitSettings,
     "fit_static": StaticSettings,
     "refine_pose": PoseSettings,
     "pretrain": PretrainSettings,
@@ -137,6 +140,7 @@ def check_backends(config: dict, python: Path, jobs_run_here: bool) -> None:
 def check_images(config: dict, project: str) -> None:
     """Raise ConfigProblem naming the images of `containers/` that are not there."""
     names = {"workflow", "media", "torch", training_environment(config)}
+    names |= {"speech"} if parts.in_speech_environment(config) else set()
     files = [Path(project, "containers", f"{name}.sif") for name in sorted(names)]
     if missing := [str(path) for path in files if not path.is_file()]:
         raise ConfigProblem(
@@ -161,6 +165,7 @@ def _wrong_choices(config: dict) -> list[str]:
         if name not in BACKENDS[key]:
             known = ", ".join(BACKENDS[key])
             problems.append(f"backends.{key}: there is no backend '{name}'; known: {known}")
+    problems += parts.wrong_choices(config, variants(config))
     if config["preset"] not in config["presets"]:
         known = ", ".join(config["presets"])
         problems.append(f"preset: there is no preset '{config['preset']}'; known: {known}")
@@ -221,11 +226,7 @@ def _wrong_settings(config: dict) -> list[str]:
 def _missing_weights(config: dict) -> list[str]:
     """Files of weights that are not there, or that a loss needs and that are not given."""
     models = config["models"]
-    problems = [
-        f"models.{key}: there is no file {path}; expected {SOURCES[key]}"
-        for key, path in models.items()
-        if path is not None and not Path(path).is_file()
-    ]
+    problems = parts.missing_weights(config)
     if config["openface"] is not None and not Path(config["openface"]).is_dir():
         problems.append(f"openface: there is no folder {config['openface']}")
     used = {s for s in PERCEPTUAL for v in variants(config) if needs_alexnet(config, s, v)}

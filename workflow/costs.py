@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from d3talker import settings as stage_settings
-from workflow import configuration
+from workflow import configuration, parts
 
 FPS = 25
 MEASURED_SIZE = 512  # px
 TEST_SECONDS = 12  # at most
+SAPIENS_SECONDS = 20.0  # at most
 UNKNOWN_SECONDS = 60.0  # of a clip that has not been cut yet
 # A D3-Talker of the paper: 32 minutes for 22 000 iterations of adaptation and 3000 of the refiner.
 GPU_SECONDS_PER_ITERATION = 1920 / 25000
@@ -47,6 +48,11 @@ COSTS = {
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),
     "track": Cost(3, 0.25, 0, 270, 0.8),
     "speech": Cost(1, 0, 0, 60, 0.8),
+    # The next four are estimates from the size of the networks, on the generous side.
+    "speech_network": Cost(15, 3, 0, 3000, 10, 1, 0.2),
+    "voice": Cost(15, 3, 0, 3000, 10, 1, 0.2),
+    "motion_real3dportrait": Cost(10, 1, 0, 1000, 5, 1, 0.25),
+    "sapiens": Cost(30, 1000, 0, 8000, 60, 1, 50),
     "pretrain_motion": Cost(20, 0.1, 0.07, 600, 3, 10),
     "sync": Cost(4, 0, 0, 320, 0.4, 1, 0.04),
     "tune_motion": Cost(16, 0, 0, 350, 1.5, 5),
@@ -80,6 +86,7 @@ ALIASES = {
     "landmarks_driver": "landmarks",
 }
 TRAINING = {"fit_static", "refine_pose", "pretrain_fields", "adapt", "finetune_c2f", "render"}
+TRAINING |= {"sapiens"}  # runs in the same environment
 OF_TEST = {"render", "external", "compare", "landmarks_render", "fan", "syncnet", "evaluate"}
 
 
@@ -110,6 +117,8 @@ class Costs:
     def work(self, rule: str, wildcards: Mapping[str, str]) -> Work:
         """Expected work of the job of `rule` with `wildcards`."""
         name = canonical(rule)
+        if name == "speech" and parts.chosen(self.config, "speech") != "logmel":
+            name = "speech_network"
         cost = COSTS[name]
         seconds = self._of_clip(name, wildcards)
         share = (self.config["size"] / MEASURED_SIZE) ** 2
@@ -119,6 +128,8 @@ class Costs:
         disk = cost.disk_mb + share * cost.disk_per_second * seconds
         if not (self.on_gpu and name in TRAINING):
             return Work(cpu, 0.0, mb, disk)
+        if name == "sapiens":
+            count = FPS * seconds
         each = 1 / GPU_FPS if name == "render" else GPU_SECONDS_PER_ITERATION
         gpu = GPU_START + share * count * each
         return Work(gpu, gpu, mb + CUDA_MB, disk)
@@ -150,6 +161,8 @@ class Costs:
             return sum(map(self.clip_seconds, self._teachers[name]))
         if name in OF_TEST:
             return TEST_SECONDS
+        if name == "sapiens":
+            return SAPIENS_SECONDS
         if name in TRAINING and (trained := wildcards.get("secs")):
             return float(trained)
         span = wildcards.get("span", "all")

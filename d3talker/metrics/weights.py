@@ -59,8 +59,8 @@ AUDIO2SECC_SOURCE = (
 )
 BFM_FRONT_SOURCE = (
     "an .npz that `.envs/torch/bin/python stages/convert_weights.py bfm_front` makes of"
-    " BFM_model_front.mat, which is made as https://github.com/sicxu/Deep3DFaceRecon_pytorch says of"
-    " the Basel Face Model 2009 (https://faces.dmi.unibas.ch/bfm: for research, by registration)"
+    " BFM_model_front.mat, which https://github.com/sicxu/Deep3DFaceRecon_pytorch makes of the"
+    " Basel Face Model 2009 (https://faces.dmi.unibas.ch/bfm: for research, by registration)"
 )
 SAPIENS_SOURCE = (
     "the TorchScript file of Sapiens 0.3b for {}, described at"

@@ -155,7 +155,7 @@ def deepspeech_features(samples: np.ndarray, network: DeepSpeech) -> np.ndarray:
     frames = len(samples) // SAMPLES_PER_FRAME
     rows = context_rows(samples[: frames * SAMPLES_PER_FRAME])
     logits = network(torch.from_numpy(rows)).numpy()
-    # Both rates are 50 Hz, so that interpolation to 2 T rows only repeats the last one; of these the
-    # original's window of one leaves out the last again.
+    # Both rates are 50 Hz, so that interpolation to 2 T rows only repeats the last one; then the
+    # original's window of one row leaves out the last.
     rows = np.minimum(np.arange(2 * frames - 1), len(logits) - 1)
     return frame_windows(logits[rows], frames)

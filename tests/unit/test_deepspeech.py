@@ -1,4 +1,4 @@
-"""DeepSpeech 0.1.0 without TensorFlow: its graph is read, its network and its features are right."""
+"""DeepSpeech 0.1.0 without TensorFlow: its graph, its network and its features."""
 
 import numpy as np
 import pytest

@@ -15,11 +15,23 @@ from snakemake.logging import logger
 PROJECT = os.path.dirname(os.path.dirname(str(workflow.current_basedir)))
 sys.path.insert(0, PROJECT)
 
-from workflow import base, cluster, configuration, costs, estimate, failures, people, plan, refusals
+from workflow import (
+    base,
+    cluster,
+    configuration,
+    costs,
+    estimate,
+    failures,
+    parts,
+    people,
+    plan,
+    refusals,
+)
 
 ENVS = Path(PROJECT, ".envs")
 GPU_PYTHON = ENVS / "gpu" / "bin" / "python"
 TORCH_PYTHON = ENVS / "torch" / "bin" / "python"
+SPEECH_PYTHON = ENVS / "speech" / "bin" / "python"
 DEPLOYED = {method.name for method in workflow.deployment_settings.deployment_method}
 
 configuration.complete(config)
@@ -32,6 +44,8 @@ try:
     base.check(config)
     if workflow.is_main_process and not DEPLOYED:
         configuration.check_backends(config, GPU_PYTHON, jobs_run_here=workflow.local_exec)
+        if problem := parts.missing_environment(config, SPEECH_PYTHON):
+            raise configuration.ConfigProblem(problem)
         configuration.check_weights(config, TORCH_PYTHON)
     if workflow.is_main_process:
         plan.check(config)
@@ -60,6 +74,11 @@ if workflow.is_main_process:
 # Of the stages that train and render.
 TRAINING = configuration.training_environment(config)
 BACKENDS = configuration.backend_options(config)
+
+# What hears the sound, and where; whether Real3D-Portrait makes motion of it, and of training frames.
+EXTRACTOR = parts.chosen(config, "speech")
+HEARING = parts.PARTS["speech"][EXTRACTOR].environment
+REAL3DPORTRAIT = parts.chosen(config, "audio_to_motion") == "real3dportrait"
 
 # Every render, with its metrics, that this run makes or has.
 RUNS = plan.runs(config, CAST)
@@ -225,9 +244,16 @@ def clip():
     }
 
 
+def training_motion():
+    """Facial motion of a person's own clip, for training: tracked, or of the whole sound (spec 6.6)."""
+    if REAL3DPORTRAIT:
+        return "<results>/speech/{id}.motion.npz"
+    return "<results>/{id}/motion/tracked.npz"
+
+
 def own_motion():
     """What moves the person in the own clip, for training."""
-    return {"motion": "<results>/{id}/motion/tracked.npz", "speech": "<results>/speech/{id}.npz"}
+    return {"motion": training_motion(), "speech": "<results>/speech/{id}.npz"}
 
 
 def options(wildcards, input):
@@ -264,7 +290,7 @@ def alexnet(stage):
 
 def weights(key):
     """The file of `models.<key>`; nothing if it is not given."""
-    path = config["models"][key]
+    path = parts.weights_of(config["models"].get(key))
     return source(path) if path else []
 
 
@@ -297,7 +323,9 @@ def driver_landmarks(wildcards):
 
 
 def geometry_prior(wildcards):
-    """The target's geometry prior; nothing if there is none."""
+    """The target's geometry prior, the user's or made here; nothing if there is none."""
+    if parts.chosen(config, "geometry") == "sapiens":
+        return "<results>/{id}/geometry.npz"
     if config["geometry"] is None:
         return []
     return source(configuration.geometry_file(config, wildcards.id))
@@ -316,6 +344,8 @@ def driving_audio(wildcards):
 
 def driving_motion(wildcards):
     """The facial motion that a render shows, by the variant's definition."""
+    if REAL3DPORTRAIT:
+        return f"<results>/speech/{driving_audio(wildcards)}.motion.npz"
     if VARIANTS[wildcards.variant].get("motion", "predicted") == "predicted":
         return f"<results>/{{id}}/motion/{{secs}}s/{driving_audio(wildcards)}.npz"
     return "<results>/{id}/motion/tracked.npz"
@@ -355,7 +385,7 @@ def weights_used():
             files.add(pretrained(avatar_of(variant), "general"))
             if configuration.refined(config, variant):
                 files.add(pretrained(avatar_of(variant), "c2f"))
-    given = [source(path) for path in config["models"].values() if path]
+    given = [weights(key) for key in config["models"]]
     return sorted(files) + [file for file in given if file]
 
 

@@ -370,7 +370,7 @@ def changed(config: dict) -> dict[str, object]:
     Where files are is left out, and so is the number of threads: they change no result.
     """
     default = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
-    elsewhere = {"videos", "audios", "results", "threads", "models"}
+    elsewhere = {"videos", "audios", "results", "threads", "models", "sha256"}
     return {"preset": config["preset"]} | {
         key: value
         for key, value in _differences(config, default).items()

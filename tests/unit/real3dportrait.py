@@ -7,7 +7,7 @@ import torch
 from d3talker.face import bfm
 from d3talker.motion import audio2secc
 
-ROWS, COLUMNS = 189, 189  # of the grid of vertices, a few more in one more row
+ROWS, COLUMNS = 188, 189  # of the grid of vertices; a few are left over
 EYE = 0.55, 0.35, 0.22  # column, row and radius of the left eye opening, about dm
 KEY = np.linspace(0, 2 * np.pi, 7)[:-1]
 
@@ -33,7 +33,7 @@ def front_face():
     grid = np.stack(np.meshgrid(np.linspace(-1, 1, COLUMNS), np.linspace(-1, 1, ROWS)), -1)
     points = grid[::-1].reshape(-1, 2)  # rows from the top
     mean = np.zeros((bfm.VERTICES, 3))
-    mean[:] = [0, 1, 0]  # the few that are left over lie in a corner of the grid, in no triangle
+    mean[:] = [0, 0.9, 0]  # those that are left over, in no triangle
     mean[: len(points), :2] = points * 0.9
     mean[: len(points), 2] = 0.8 - 0.6 * (points**2).sum(1)
     a = (np.arange(ROWS - 1)[:, None] * COLUMNS + np.arange(COLUMNS - 1)).ravel()

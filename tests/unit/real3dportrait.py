@@ -8,6 +8,7 @@ from d3talker.face import bfm
 from d3talker.motion import audio2secc
 
 ROWS, COLUMNS = 188, 189  # of the grid of vertices; a few are left over
+MOUTH = 135  # row of the slit
 EYE = 0.55, 0.35, 0.22  # column, row and radius of the left eye opening, about dm
 KEY = np.linspace(0, 2 * np.pi, 7)[:-1]
 
@@ -40,13 +41,14 @@ def front_face():
     lower = np.stack([a, a + COLUMNS, a + COLUMNS + 1], 1)
     upper = np.stack([a, a + COLUMNS + 1, a + 1], 1)
     triangles = np.concatenate([lower, upper])
-    # The mouth: triangles of one line are missing, and the first component drops what is below.
-    centres = mean[triangles].mean(1)
-    slit = (np.abs(centres[:, 0]) < 0.3) & (np.abs(centres[:, 1] + 0.4) < 0.005)
+    # The mouth: a row of triangles is missing, and the first component drops what is below it.
+    row = np.tile(a // COLUMNS, 2)
+    slit = (np.abs(mean[triangles].mean(1)[:, 0]) < 0.3) & (row == MOUTH)
     triangles = triangles[~slit]
     expression = np.zeros((bfm.EXPRESSIONS, bfm.VERTICES, 3), np.float32)
-    below = (np.abs(mean[:, 0]) < 0.3) & (mean[:, 1] < -0.4) & (mean[:, 1] > -0.6)
-    expression[0, below, 1] = -0.08
+    rows = np.arange(len(points)) // COLUMNS
+    below = (np.abs(points[:, 0]) < 0.3) & (rows > MOUTH) & (rows < MOUTH + 25)
+    expression[0, : len(points)][below, 1] = -0.08
     keypoints = np.zeros(bfm.KEYPOINTS, int)
     for side, eye in ((-1, bfm.RIGHT_EYE), (1, bfm.LEFT_EYE)):
         x, y, radius = EYE

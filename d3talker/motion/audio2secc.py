@@ -181,9 +181,7 @@ def load_audio2secc(path: str | Path) -> Audio2Secc:
                 raise ArtifactError(f"lacks {name}")
             if tuple(state[name].shape) != shape:
                 raise ArtifactError(f"{name} is {tuple(state[name].shape)}, not {shape}")
-        with torch.device("meta"):
-            network = Audio2Secc()
-        plain = {}
+        network, plain = Audio2Secc(), {}
         for name in manifest():
             stem, _, last = name.rpartition(".")
             if last == "weight_v":
@@ -192,7 +190,7 @@ def load_audio2secc(path: str | Path) -> Audio2Secc:
             elif last != "weight_g":
                 plain[name] = state[name]
         plain |= {n: torch.zeros(()) for n in network.state_dict() if n.endswith("_tracked")}
-        network.load_state_dict(plain, assign=True)
+        network.load_state_dict(plain)
     except UNREADABLE as error:
         raise refusal(path, "audio2secc_vae", error) from error
     return network.float().requires_grad_(False).eval()

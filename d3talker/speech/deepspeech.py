@@ -87,8 +87,7 @@ def from_graph_tensors(tensors: Mapping[str, Tensor]) -> DeepSpeech:
             raise ArtifactError(f"{name} is {tuple(tensors[name].shape)}, not {wanted}")
     sizes = [tensors[f"h{n}"].shape[1] for n in "123"]
     cells = tensors[recurrent("fw", "kernel")].shape[1] // 4
-    with torch.device("meta"):
-        network = DeepSpeech(*sizes, cells, tensors["b5"].shape[0])
+    network = DeepSpeech(*sizes, cells, tensors["b5"].shape[0])
     state = {}
     for layer in DENSE:
         state[f"dense.{layer}.weight"] = tensors[f"h{layer}"].T.contiguous()
@@ -103,8 +102,8 @@ def from_graph_tensors(tensors: Mapping[str, Tensor]) -> DeepSpeech:
         i, j, f, o = bias.split(cells)
         state[f"recurrent.bias_ih_l0{suffix}"] = torch.cat([i, f + FORGET_BIAS, j, o])
         state[f"recurrent.bias_hh_l0{suffix}"] = torch.zeros(4 * cells)
-    network.load_state_dict(state, assign=True)
-    return network.requires_grad_(False)
+    network.load_state_dict(state)
+    return network
 
 
 def load_deepspeech(path: str | Path) -> DeepSpeech:

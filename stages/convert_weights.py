@@ -26,7 +26,7 @@ def deepspeech(source: Path, out: Path) -> None:
 
 def bfm_front(source: Path, out: Path) -> None:
     """The front of the Basel Face Model as Deep3DFaceRecon lays it out."""
-    from d3talker.face.bfm import read_mat, save_front
+    from d3talker.face.bfm_front import read_mat, save_front
 
     save_front(out, read_mat(source), {"made_of": source.name})
 

@@ -15,7 +15,7 @@ import numpy as np
 from d3talker import settings
 from d3talker.artifacts import ArtifactError, load_arrays, save_arrays
 from d3talker.cli import run
-from d3talker.face.bfm import EXPRESSIONS, load_front, render_pncc
+from d3talker.face.bfm_front import EXPRESSIONS, load_front, render_pncc
 from d3talker.motion.audio2secc import HUBERT, load_audio2secc, predict
 from d3talker.motion.settings import Real3dPortraitSettings
 

@@ -33,7 +33,7 @@ def loader(key: str) -> Callable[[str], object]:
     elif key == "audio2secc_vae":
         from d3talker.motion.audio2secc import load_audio2secc as load
     elif key == "bfm_front":
-        from d3talker.face.bfm import load_front as load
+        from d3talker.face.bfm_front import load_front as load
     elif key in ("sapiens_depth", "sapiens_normal"):
         from d3talker.face.sapiens import LOADERS
 

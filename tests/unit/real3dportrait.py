@@ -4,7 +4,7 @@ import numpy as np
 import scipy.io
 import torch
 
-from d3talker.face import bfm
+from d3talker.face import bfm_front as bfm
 from d3talker.motion import audio2secc
 
 ROWS, COLUMNS = 188, 189  # of the grid of vertices; a few are left over

@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 from real3dportrait import EYE, checkpoint, write_mat  # noqa: E402
 
 from d3talker.artifacts import ArtifactError, save_arrays  # noqa: E402
-from d3talker.face import bfm  # noqa: E402
+from d3talker.face import bfm_front as bfm  # noqa: E402
 from d3talker.motion import audio2secc  # noqa: E402
 from d3talker.motion.settings import Real3dPortraitSettings  # noqa: E402
 from d3talker.speech.pitch import coarse  # noqa: E402

@@ -48,8 +48,7 @@ COSTS = {
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),
     "track": Cost(3, 0.25, 0, 270, 0.8),
     "speech": Cost(1, 0, 0, 60, 0.8),
-    # The next four are estimates from the size of the networks, on the generous side.
-    "speech_network": Cost(15, 3, 0, 3000, 10, 1, 0.2),
+    # The next three are estimates from the size of the networks, on the generous side.
     "voice": Cost(15, 3, 0, 3000, 10, 1, 0.2),
     "motion_real3dportrait": Cost(10, 1, 0, 1000, 5, 1, 0.25),
     "sapiens": Cost(30, 1000, 0, 8000, 60, 1, 50),
@@ -75,6 +74,7 @@ COSTS = {
     "report": Cost(3, 0, 0, 300, 0, 50),
     "make_base": Cost(5, 0, 0, 500, 0, 10),
 }
+SPEECH_NETWORK = COSTS["voice"]  # of speech by a network
 # Rules of the same work under another name.
 ALIASES = {
     "speech_of_audio": "speech",
@@ -117,9 +117,8 @@ class Costs:
     def work(self, rule: str, wildcards: Mapping[str, str]) -> Work:
         """Expected work of the job of `rule` with `wildcards`."""
         name = canonical(rule)
-        if name == "speech" and parts.chosen(self.config, "speech") != "logmel":
-            name = "speech_network"
-        cost = COSTS[name]
+        by_network = name == "speech" and parts.chosen(self.config, "speech") != "logmel"
+        cost = SPEECH_NETWORK if by_network else COSTS[name]
         seconds = self._of_clip(name, wildcards)
         share = (self.config["size"] / MEASURED_SIZE) ** 2
         count = self._count(name, wildcards, seconds)

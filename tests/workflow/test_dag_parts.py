@@ -152,29 +152,32 @@ def dry_run(checkout, lines: list[str]) -> str:
     return output
 
 
-def test_an_extractor_hears_every_sound_with_its_weights(trusting):
-    touch(trusting.root / "w", "deepspeech")
-    lines = ["backends: {speech: deepspeech}", "models: {deepspeech: w/deepspeech}"]
-    output = dry_run(trusting, lines)
+def test_an_extractor_hears_every_sound_and_sapiens_makes_the_prior_that_adapt_reads(trusting):
+    models = touch(trusting.root / "w", "deepspeech", "sapiens_depth", "sapiens_normal")
+    sums = {key: digest(Path(path)) for key, path in models.items() if key != "deepspeech"}
+    named = ", ".join(f"{key}: w/{key}" for key in models)
+    digests = ", ".join(f"{key}: {value}" for key, value in sums.items())
+    lines = ["backends: {speech: deepspeech, geometry: sapiens}", f"models: {{{named}}}"]
+    output = dry_run(trusting, [*lines, f"sha256: {{{digests}}}"])
     heard = [line for line in output.splitlines() if "stages/speech.py" in line]
     assert len(heard) == jobs(output)["speech"] == 2, output
     assert all("torch/bin/python" in line for line in heard)
     assert all("--weights w/deepspeech --extractor deepspeech" in line for line in heard)
+    assert jobs(output)["sapiens"] == 1
+    (adapt,) = (line for line in output.splitlines() if "stages/adapt.py" in line)
+    assert "--geometry results/anna/geometry.npz" in adapt
+    (seen,) = (line for line in output.splitlines() if "stages/sapiens.py" in line)
+    assert f"--sha256-depth {sums['sapiens_depth']}" in seen
 
 
-def test_hubert_hears_in_its_own_environment(trusting):
-    touch(trusting.root / "w", "hubert")
-    output = dry_run(trusting, ["backends: {speech: hubert}", "models: {hubert: w/hubert}"])
+def test_hubert_hears_elsewhere_and_real3dportrait_moves_training_and_renders_alike(trusting):
+    models = touch(trusting.root / "w", *PARTS["audio_to_motion"]["real3dportrait"].models)
+    named = ", ".join(f"{key}: w/{key}" for key in models)
+    chosen = "backends: {speech: hubert, audio_to_motion: real3dportrait}"
+    output = dry_run(trusting, [chosen, f"models: {{{named}}}", "variants: [d3talker, static]"])
     heard = [line for line in output.splitlines() if "stages/speech.py" in line]
     assert len(heard) == 2 and all(".envs/speech/bin/python" in line for line in heard), output
     assert all("--weights w/hubert/model.safetensors" in line for line in heard)
-
-
-def test_real3dportrait_moves_training_frames_and_renders_alike(trusting):
-    models = touch(trusting.root / "w", *PARTS["audio_to_motion"]["real3dportrait"].models)
-    named = ", ".join(f"{key}: w/{key}" for key in models)
-    lines = ["backends: {audio_to_motion: real3dportrait}", f"models: {{{named}}}"]
-    output = dry_run(trusting, [*lines, "variants: [d3talker, static]"])
     found = jobs(output)
     assert found["voice"] == found["motion_real3dportrait"] == 2, output  # anna and carl
     assert not {"motion_tracked", "motion_predicted", "tune_motion"} & set(found)
@@ -183,16 +186,3 @@ def test_real3dportrait_moves_training_frames_and_renders_alike(trusting):
     assert output.count("--drive-motion results/speech/anna.motion.npz") == 2  # both variants
     (made,) = (x for x in output.splitlines() if "motion_real3d" in x and "anna.voice" in x)
     assert "--audio2secc-vae w/audio2secc_vae --bfm-front w/bfm_front" in made
-
-
-def test_sapiens_makes_the_prior_that_adapt_reads(trusting):
-    models = touch(trusting.root / "w", "sapiens_depth", "sapiens_normal")
-    sums = ", ".join(f"{key}: {digest(Path(path))}" for key, path in models.items())
-    named = ", ".join(f"{key}: w/{key}" for key in models)
-    lines = ["backends: {geometry: sapiens}", f"models: {{{named}}}", f"sha256: {{{sums}}}"]
-    output = dry_run(trusting, lines)
-    assert jobs(output)["sapiens"] == 1, output
-    (adapt,) = (line for line in output.splitlines() if "stages/adapt.py" in line)
-    assert "--geometry results/anna/geometry.npz" in adapt
-    (seen,) = (line for line in output.splitlines() if "stages/sapiens.py" in line)
-    assert f"--sha256-depth {digest(Path(models['sapiens_depth']))}" in seen

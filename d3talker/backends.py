@@ -40,6 +40,9 @@ class Backend(NamedTuple):
     gpu: bool = False  # whether it needs an NVIDIA GPU
 
 
+TRANSFORMERS = Package("transformers", "transformers of PyPI (Apache-2.0)")
+PARSELMOUTH = Package("parselmouth", "praat-parselmouth of PyPI (GPL-3.0-or-later)")
+
 # The backends of each key of `backends` in the configuration; the first is the default.
 BACKENDS: dict[str, dict[str, Backend]] = {
     "rasterizer": {
@@ -111,6 +114,35 @@ BACKENDS: dict[str, dict[str, Backend]] = {
             models=("bfm",),
             others=(Other("landmarks", "fan", "its landmarks are FAN's 68"),),
         ),
+    },
+    "speech": {
+        "logmel": Backend("29 log-mel bands"),
+        "deepspeech": Backend("Mozilla DeepSpeech 0.1.0", models=("deepspeech",)),
+        "deepspeech_pytorch": Backend(
+            "DeepSpeech 2 of deepspeech.pytorch", models=("deepspeech_pytorch",)
+        ),
+        "hubert": Backend(
+            "HuBERT-large", environment="speech", packages=(TRANSFORMERS,), models=("hubert",)
+        ),
+        "wav2vec": Backend(
+            "wav2vec 2.0 XLSR Esperanto",
+            environment="speech",
+            packages=(TRANSFORMERS,),
+            models=("wav2vec",),
+        ),
+    },
+    "audio_to_motion": {
+        "motionnet": Backend("the embedded network"),
+        "real3dportrait": Backend(
+            "that of Real3D-Portrait",
+            environment="speech",
+            packages=(TRANSFORMERS, PARSELMOUTH),
+            models=("hubert", "audio2secc_vae", "bfm_front"),
+        ),
+    },
+    "geometry": {
+        "folder": Backend("what the key `geometry` names, if it does"),
+        "sapiens": Backend("Sapiens 0.3b", models=("sapiens_depth", "sapiens_normal")),
     },
 }
 # Of the stages that train and render, which run in one environment and on one device.

@@ -82,7 +82,7 @@ def write_dataset(args: argparse.Namespace, folder: Path) -> None:
     dataset.write_landmarks(folder, fan["points"])
     opening = np.where(landmarks["valid"], landmarks["mouth_openness"], np.nan)
     (folder / "au.csv").write_text(dataset.action_unit_table(track["au"], opening))
-    dataset.write_speech(folder, speech["features"])
+    dataset.write_speech(folder, speech["features"], of_speech["extractor"])
     write_cameras(args, folder, track, ingest["size"])
     if args.geometry:
         prior, _ = artifacts.load_arrays(args.geometry)

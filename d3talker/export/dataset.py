@@ -28,6 +28,8 @@ COLOURS = {
     CLOTH: (255, 0, 0),
 }
 
+# Files of speech features that are not shaped as DeepSpeech's (spec 1.2).
+SPEECH_NAMES = {"hubert": ("aud_hu.npy",), "wav2vec": ("aud_eo.npy",)}
 # x right, y down, z forward to x right, y up, z backward; of the camera's axes.
 OPENCV_TO_OPENGL = np.diag([1.0, -1.0, -1.0])
 WIDEST = 99  # percentile of the clip's mouth opening that counts as AU25 of 5
@@ -119,9 +121,9 @@ def write_landmarks(folder: Path, points: np.ndarray) -> None:
         np.savetxt(folder / "ori_imgs" / f"{number}.lms", frame, "%f")
 
 
-def write_speech(folder: Path, features: np.ndarray) -> None:
-    """Speech windows (T,16,29) under both names by which the programs look for them."""
-    for name in ("aud.npy", "aud_ds.npy"):
+def write_speech(folder: Path, features: np.ndarray, extractor: str) -> None:
+    """Speech windows (T,W,C) under the names by which the programs look for them."""
+    for name in SPEECH_NAMES.get(extractor, ("aud.npy", "aud_ds.npy")):
         np.save(folder / name, features.astype(np.float64))
 
 

@@ -244,7 +244,8 @@ rule track:
 
 rule speech:
     input:
-        lambda wildcards: sound(wildcards.audio),
+        audio=lambda wildcards: sound(wildcards.audio),
+        weights=[] if EXTRACTOR == "logmel" else weights(EXTRACTOR),
     output:
         "<results>/speech/{audio}.npz",
     log:
@@ -256,18 +257,21 @@ rule speech:
     group:
         speech_group
     conda:
-        conda_file("torch")
+        conda_file(HEARING)
     container:
-        image("torch")
+        image(HEARING)
     threads: 1
     resources:
         **needs("speech"),
     params:
-        stage=stage("speech", "torch"),
+        stage=stage("speech", HEARING),
+        files=options,
+        extractor=EXTRACTOR,
     message:
         "{wildcards.audio}: extract speech features"
     shell:
-        "{params.stage} --audio {input:q} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.stage} {params.files} --extractor {params.extractor} --out {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 # Two seconds each, and few: no cluster need see them.
@@ -280,6 +284,40 @@ use rule speech as speech_of_audio with:
         None
     resources:
         **needs("speech_of_audio"),
+
+
+# Depth and normals by a network for single pictures; only with `backends.geometry: sapiens`.
+rule sapiens:
+    input:
+        video="<results>/{id}/video.mp4",
+        labels="<results>/{id}/parsing.zip",
+        background="<results>/{id}/background.png",
+        ingest="<results>/{id}/ingest.json",
+        sapiens_depth=weights("sapiens_depth"),
+        sapiens_normal=weights("sapiens_normal"),
+    output:
+        "<results>/{id}/geometry.npz",
+    log:
+        "<logs>/{id}/sapiens.log",
+    benchmark:
+        "<benchmarks>/{id}/sapiens.tsv"
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
+    threads: target_threads
+    resources:
+        **needs("sapiens"),
+    params:
+        stage=stage("sapiens", TRAINING),
+        files=options,
+        depth=config["sha256"].get("sapiens_depth"),
+        normal=config["sha256"].get("sapiens_normal"),
+    message:
+        "{wildcards.id}: see depth and normals"
+    shell:
+        "{params.stage} {params.files} --sha256-depth {params.depth}"
+        " --sha256-normal {params.normal} --out {output:q} 2>&1 | tee {log:q}"
 
 
 # Snakemake caches no rule that measures its jobs, of which a cached one is none.

@@ -13,8 +13,9 @@ VERTICES = LANDMARKS + 2 * 8 * 20 + 40
 
 
 def basel_like() -> BaselFaceModel:
-    """A model whose landmarks are those of our mean face, with smooth bases of some millimetres.
+    """A model whose landmarks are those of our mean face, with small smooth bases.
 
+    Larger ones could make a near face of a far one, which no single camera can tell apart.
     Beside each point of the jaw lie 20 that may show it instead, and bone is scattered about.
     """
     rng = np.random.default_rng(3)
@@ -36,8 +37,8 @@ def basel_like() -> BaselFaceModel:
     left, right = numbers[LANDMARKS : LANDMARKS + 320].reshape(2, 8, 20)
     return BaselFaceModel(
         mean=mean,
-        identity=basis(IDENTITY, 1e-3),
-        expression=basis(EXPRESSION, 1e-3),
+        identity=basis(IDENTITY, 3e-4),
+        expression=basis(EXPRESSION, 3e-4),
         keypoints=numbers[:LANDMARKS],
         left_contour=left,
         right_contour=right,

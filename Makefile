@@ -30,7 +30,8 @@ BOOTSTRAP ?=
 COMPRESSION ?= zstd
 APPTAINER ?= apptainer
 
-.PHONY: setup gpu demo run base models doctor queue containers wheels conda test test-cluster bench lint clean
+.PHONY: setup gpu speech demo run base models doctor queue containers wheels conda test test-cluster \
+  bench lint clean
 
 # The environments are made beside each other; with -j given, as make says.
 setup:
@@ -50,6 +51,9 @@ gpu: .envs/gpu.stamp
 .envs/gpu.stamp: BEFORE := -r envs/torch.txt
 .envs/gpu.stamp: PIP_FLAGS := --no-build-isolation
 .envs/gpu.stamp: envs/torch.txt
+
+# The environment of HuBERT, wav2vec 2.0 and the pitch: docs/paper_parts.md.
+speech: .envs/speech.stamp
 
 .envs/%.stamp: envs/%.txt
 	@echo "environment $*: installing"
@@ -93,7 +97,8 @@ doctor: | .envs/workflow.stamp
 queue:
 	@squeue --me --format="%.10i %.9P %.60k %.2t %.10M %.10l %R"
 
-# One image per environment for --sdm apptainer, of the same pins: docs/cluster.md.
+# One image per environment for --sdm apptainer, of the same pins: docs/cluster.md. That of the
+# environment speech is made when it is named: make containers/speech.sif
 containers: $(ENVS:%=containers/%.sif)
 
 containers/%.sif: containers/recipe.def containers/install.sh .cache/wheels/%.stamp
@@ -125,13 +130,15 @@ conda:
 # The same tests run in every environment; those of packages that one lacks are skipped there. They
 # and those of the workflow run side by side; the small full runs, which use all cores, come last.
 # Threads, memory and compiled kernels are treated as in the workflow (rules/common.smk).
+# The environment speech is tested where `make speech` has made it.
+TESTED = $(ENVS) $(if $(wildcard .envs/speech.stamp),speech)
 test: export OMP_NUM_THREADS := 1
 test: export MALLOC_MMAP_THRESHOLD_ := 1000000000
 test: export MALLOC_TRIM_THRESHOLD_ := 2000000000
 test: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 test: setup .envs/browser.stamp
 	@rm -rf .cache/tests && mkdir -p .cache/tests
-	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(ENVS:%=.cache/tests/%.xml) \
+	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(TESTED:%=.cache/tests/%.xml) \
 	  .cache/tests/dag.xml .cache/tests/browser.xml
 	@$(WORKFLOW)/python tests/summary.py --everywhere .cache/tests
 	@echo "== small full runs"
@@ -148,6 +155,11 @@ test: setup .envs/browser.stamp
 	@echo "== tests of the page in a browser"
 	@tests/browser/install.sh
 	@.envs/browser/bin/python -m pytest tests/browser --junitxml $@
+
+# In this environment nothing else can run.
+.cache/tests/speech.xml:
+	@echo "== tests in the environment speech"
+	@.envs/speech/bin/python -m pytest tests/unit/test_transformer.py --junitxml $@
 
 # pytest's 5 is "no test here".
 .cache/tests/%.xml:

@@ -12,6 +12,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/motion.smk"

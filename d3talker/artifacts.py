@@ -137,13 +137,17 @@ def save_images(path: str | Path, images: Iterable[np.ndarray]) -> int:
 
 def load_images(path: str | Path, indices: Iterable[int] | None = None) -> np.ndarray:
     """Read images `indices` (default all) of a zip written by `save_images`: (n,H,W[,C]) uint8."""
+    return np.stack(list(iter_images(path, indices)))
+
+
+def iter_images(path: str | Path, indices: Iterable[int] | None = None) -> Iterator[np.ndarray]:
+    """Yield what `load_images` reads, one image at a time."""
     try:
         with zipfile.ZipFile(_require(path)) as archive:
             if indices is None:
                 indices = range(len(archive.namelist()))
-            return np.stack(
-                [decode_image(archive.read(f"{i:06d}.png"), f"{path}:{i:06d}.png") for i in indices]
-            )
+            for i in indices:
+                yield decode_image(archive.read(f"{i:06d}.png"), f"{path}:{i:06d}.png")
     except (zipfile.BadZipFile, KeyError) as error:
         raise ArtifactError(f"{path}: not a complete image archive ({error})") from error
 

@@ -52,7 +52,7 @@ class Signals(NamedTuple):
 class Drive:
     """Control signals of a clip, ready for the fields.
 
-    motion (T,3,128,128) PNCC differences, speech (T,8,29,16) feature windows, au (T,6).
+    motion (T,3,128,128) PNCC differences, speech (T,8,C,W) feature windows of C channels, au (T,6).
     """
 
     motion: Tensor
@@ -71,6 +71,11 @@ class Drive:
 
     def __len__(self) -> int:
         return len(self.au)
+
+    @property
+    def speech_channels(self) -> int:
+        """Channels of the speech features, which the audio nets must have."""
+        return self.speech.shape[2]
 
     def to(self, device: torch.device | str) -> "Drive":
         """The same signals on `device`."""
@@ -176,7 +181,7 @@ class Avatar:
     def _signals(
         self, motion: Tensor | None, speech: Tensor, au: Tensor, sets: tuple[str, ...]
     ) -> Signals:
-        """From F_M (B,32), speech (B,8,29,16) and action units (B,6)."""
+        """From F_M (B,32), speech (B,8,C,W) and action units (B,6)."""
         individual = self.individual if isinstance(self.individual, IndividualField) else None
         return Signals(
             *(

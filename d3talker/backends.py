@@ -20,6 +20,14 @@ class Package(NamedTuple):
     source: str  # where it comes from, and its licence
 
 
+class Other(NamedTuple):
+    """A backend of another key that a backend cannot do without."""
+
+    key: str
+    name: str
+    reason: str
+
+
 class Backend(NamedTuple):
     """One implementation of a part, and what it needs beside its environment's pins."""
 
@@ -28,8 +36,12 @@ class Backend(NamedTuple):
     packages: tuple[Package, ...] = ()  # that this environment may lack
     models: tuple[str, ...] = ()  # files of weights, all of them: keys of config/models.yaml
     keys: tuple[str, ...] = ()  # keys of the configuration that must name something
+    others: tuple[Other, ...] = ()  # backends that have to be chosen with it
     gpu: bool = False  # whether it needs an NVIDIA GPU
 
+
+TRANSFORMERS = Package("transformers", "transformers of PyPI (Apache-2.0)")
+PARSELMOUTH = Package("parselmouth", "praat-parselmouth of PyPI (GPL-3.0-or-later)")
 
 # The backends of each key of `backends` in the configuration; the first is the default.
 BACKENDS: dict[str, dict[str, Backend]] = {
@@ -64,6 +76,73 @@ BACKENDS: dict[str, dict[str, Backend]] = {
             packages=(Package("tinycudann", "github.com/NVlabs/tiny-cuda-nn (BSD-3-Clause)"),),
             gpu=True,
         ),
+    },
+    "parsing": {
+        "mediapipe": Backend("MediaPipe, skin colour and landmarks", environment="media"),
+        "bisenet": Backend("BiSeNet of face-parsing.PyTorch", models=("bisenet",)),
+    },
+    "teeth": {
+        "brightness": Backend("what is bright in the mouth", environment="media"),
+        "easyportrait": Backend(
+            "EasyPortrait's FPN",
+            models=("easyportrait",),
+            others=(Other("parsing", "bisenet", "it adds teeth to the labels of that network"),),
+        ),
+    },
+    "aus": {
+        "landmarks": Backend("measured on the face mesh"),
+        "openface": Backend("OpenFace 2, which the user runs", keys=("openface",)),
+    },
+    "landmarks": {
+        "facemesh": Backend("MediaPipe's face mesh, 478 points", environment="media"),
+        "fan": Backend(
+            "FAN of face-alignment, 68 points",
+            models=("fan", "s3fd"),
+            others=(
+                Other(
+                    "face_model",
+                    "bfm",
+                    "the embedded face model has the 478 points of the face mesh, not FAN's 68",
+                ),
+            ),
+        ),
+    },
+    "face_model": {
+        "landmarks": Backend("the embedded face model"),
+        "bfm": Backend(
+            "the Basel Face Model 2009, by AD-NeRF's tracker",
+            models=("bfm",),
+            others=(Other("landmarks", "fan", "its landmarks are FAN's 68"),),
+        ),
+    },
+    "speech": {
+        "logmel": Backend("29 log-mel bands"),
+        "deepspeech": Backend("Mozilla DeepSpeech 0.1.0", models=("deepspeech",)),
+        "deepspeech_pytorch": Backend(
+            "DeepSpeech 2 of deepspeech.pytorch", models=("deepspeech_pytorch",)
+        ),
+        "hubert": Backend(
+            "HuBERT-large", environment="speech", packages=(TRANSFORMERS,), models=("hubert",)
+        ),
+        "wav2vec": Backend(
+            "wav2vec 2.0 XLSR Esperanto",
+            environment="speech",
+            packages=(TRANSFORMERS,),
+            models=("wav2vec",),
+        ),
+    },
+    "audio_to_motion": {
+        "motionnet": Backend("the embedded network"),
+        "real3dportrait": Backend(
+            "that of Real3D-Portrait",
+            environment="speech",
+            packages=(TRANSFORMERS, PARSELMOUTH),
+            models=("hubert", "audio2secc_vae", "bfm_front"),
+        ),
+    },
+    "geometry": {
+        "folder": Backend("what the key `geometry` names, if it does"),
+        "sapiens": Backend("Sapiens 0.3b", models=("sapiens_depth", "sapiens_normal")),
     },
 }
 # Of the stages that train and render, which run in one environment and on one device.

@@ -54,8 +54,8 @@ def download(entry: Weights, url: str, part: Path) -> None:
 
 
 def require_size(entry: Weights, what: str | Path, size: int) -> None:
-    """Raise InputError if a size is not about that of the published file."""
-    if abs(size / MB - entry.mb) > TOLERANCE * entry.mb:
+    """Raise InputError if a size is not about that of the published file, where that is known."""
+    if entry.mb is not None and abs(size / MB - entry.mb) > TOLERANCE * entry.mb:
         raise InputError(
             f"{what}: has {size / MB:.4g} MB, and {entry.file} has {entry.mb:.4g} MB: this is"
             f" another file; see {entry.page}"
@@ -140,7 +140,9 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 def _say(entry: Weights, have: int, total: int | None, speed: float) -> None:
     """One line about a download: how far it is, and how long it will take."""
-    whole = total or entry.mb * MB
+    if not (whole := total or (entry.mb or 0) * MB):
+        log.info("%s: %.1f MB, %.1f MB/s", entry.file, have / MB, speed / MB)
+        return
     left = max(whole - have, 0) / max(speed, 1)
     words = "%s: %.1f of %.1f MB, %.1f MB/s, about %d s left"
     log.info(words, entry.file, have / MB, whole / MB, speed / MB, round(left))

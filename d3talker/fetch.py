@@ -139,7 +139,7 @@ def _bring(entry: Weights, part: Path, mirror: str | None) -> str:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(f"{part}: {error.strerror or error}") from error
         raise InputError(
-            f"{part.parent}: no space left for {entry.file} ({entry.mb:.0f} MB); make room, or name"
+            f"{part.parent}: no space left for {entry.file} ({entry.size}); make room, or name"
             " another folder as models.folder"
         ) from error
     return sha256_of(part)

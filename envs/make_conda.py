@@ -37,7 +37,7 @@ def script(name: str) -> str:
 
 
 def main() -> None:
-    for name in ("workflow", "media", "torch"):
+    for name in ("workflow", "media", "torch", "speech"):
         (HERE / f"{name}.yaml").write_text(definition(name), encoding="utf-8")
         if name in WITHOUT_DEPENDENCIES:
             (HERE / f"{name}.post-deploy.sh").write_text(script(name), encoding="utf-8")

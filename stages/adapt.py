@@ -67,7 +67,10 @@ def main() -> None:
     tensors, static_meta = artifacts.load_tensors(args.static)
     del tensors["pose_corrections"]  # refined poses hold them
     avatar = avatar_from_tensors(tensors)
-    chosen = architecture.parse(args.architecture)
+    drive = load_drive(args)
+    chosen = dataclasses.replace(
+        architecture.parse(args.architecture), speech_channels=drive.speech_channels
+    )
     torch.manual_seed(args.seed)
     avatar.individual = individual_part(chosen)
     if args.general:
@@ -79,7 +82,7 @@ def main() -> None:
     poses = PoseCorrection(
         len(scene), options.pose_rotation_lr, options.pose_translation_lr, avatar.device
     )
-    person = Person(scene, avatar, load_drive(args).to(avatar.device), poses)
+    person = Person(scene, avatar, drive.to(avatar.device), poses)
     if args.geometry:
         person.geometry = load_geometry(args.geometry, scene)
     if alexnet := alexnet_for(args, options.perceptual, options.fuse_perceptual):

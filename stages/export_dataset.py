@@ -28,6 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--audio", required=True, help="its sound, 16 kHz (.wav)")
     parser.add_argument("--ingest", required=True, help="ingest.json of the clip")
     parser.add_argument("--landmarks", required=True, help="landmarks.npz of the clip")
+    parser.add_argument("--fan-landmarks", help="FAN's points of the clip, to be written instead")
     parser.add_argument("--labels", required=True, help="parsing of the clip (.zip)")
     parser.add_argument("--background", required=True, help="clean plate (.png)")
     parser.add_argument("--torso", required=True, help="torso of the clip (.zip)")
@@ -70,7 +71,7 @@ def write_cameras(args: argparse.Namespace, folder: Path, track: dict, ingest: d
 def write_dataset(args: argparse.Namespace, folder: Path) -> None:
     """Everything into the empty `folder`."""
     ingest = artifacts.load_json(args.ingest)
-    track, _ = artifacts.load_arrays(args.track)
+    track, of_track = artifacts.load_arrays(args.track)
     landmarks, _ = artifacts.load_arrays(args.landmarks)
     speech, of_speech = artifacts.load_arrays(args.speech)
     for name in FOLDERS:
@@ -78,10 +79,11 @@ def write_dataset(args: argparse.Namespace, folder: Path) -> None:
     shutil.copyfile(args.video, folder / f"{args.out.name}.mp4")
     shutil.copyfile(args.audio, folder / "aud.wav")
     write_frames(args, folder, ingest["frames"])
-    dataset.write_landmarks(folder, landmarks["points"])
+    fan = artifacts.load_arrays(args.fan_landmarks)[0] if args.fan_landmarks else landmarks
+    dataset.write_landmarks(folder, fan["points"])
     opening = np.where(landmarks["valid"], landmarks["mouth_openness"], np.nan)
     (folder / "au.csv").write_text(dataset.action_unit_table(track["au"], opening))
-    dataset.write_speech(folder, speech["features"])
+    dataset.write_speech(folder, speech["features"], of_speech["extractor"])
     write_cameras(args, folder, track, ingest)
     if args.geometry:
         prior, _ = artifacts.load_arrays(args.geometry)
@@ -92,8 +94,11 @@ def write_dataset(args: argparse.Namespace, folder: Path) -> None:
         "frames": ingest["frames"],
         "fps": FPS,
         "speech_features": of_speech["extractor"],
-        "landmarks": "68 points of MediaPipe's face mesh, at the places of iBUG's",
-        "action_units": "from the face mesh, in OpenFace's ranges; AU25 is the mouth's opening",
+        "landmarks": "68 points of FAN"
+        if args.fan_landmarks
+        else "68 points of MediaPipe's face mesh, at the places of iBUG's",
+        "action_units": f"from {of_track.get('action_units_from', 'the face mesh')}, in OpenFace's"
+        " ranges; AU25 is the mouth's opening",
         "cameras": "refined on the pictures" if args.poses else "of the tracker",
         "unit": "m",
         "not_there": ["track_params.pt"] + ([] if args.geometry else ["sapiens"]),

@@ -1,4 +1,4 @@
-"""Find FAN's 68 points in every frame of a render, or in the test frames of a clip, for LMD."""
+"""Find FAN's 68 points in every frame of a video, or in the test frames of a clip."""
 
 import argparse
 import contextlib
@@ -19,6 +19,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ingest", help="ingest.json of the clip; without it all frames are seen")
     parser.add_argument("--fan", required=True, help="weights of FAN (models.fan)")
     parser.add_argument("--s3fd", required=True, help="weights of S3FD (models.s3fd)")
+    parser.add_argument(
+        "--face",
+        choices=["first", "last"],
+        default="last",
+        help="which of several faces counts: the last (LMD, spec 7.5) or the first (1.7)",
+    )
     parser.add_argument("--out", required=True, help=".npz: points (T,68,2) px, valid (T,)")
     return parser.parse_args()
 
@@ -34,7 +40,7 @@ def main() -> None:
     with video as path:
         info = probe(path)
         frames = cli.progress(iter_frames(path), round(info.duration * FPS), "fan")
-        points, valid = fan_points(fan, frames)
+        points, valid = fan_points(fan, frames, first=args.face == "first")
     if not valid.all():
         cli.log.warning("%s: no face in %d frames", args.video, (~valid).sum())
     artifacts.save_arrays(

@@ -13,11 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from torch import Tensor
 
 from d3talker import artifacts, cli
+from d3talker.backends import BACKENDS, default
 from d3talker.fields.architecture import Architecture
 from d3talker.motion.model import load_model
 from d3talker.train.checkpoint import load_general, load_refiner
 
 PARTS = ("motion", "general", "c2f")
+MADE_WITH = ("speech", "audio_to_motion")  # backends that the networks depend on
 LIMIT_MB = 25  # of the three files together: they are kept with the code
 
 
@@ -28,6 +30,13 @@ def main() -> None:
     parser.add_argument("--c2f", required=True, help="c2f.safetensors")
     parser.add_argument("--face-model", required=True, help="face_model.npz of their people")
     parser.add_argument("--preset", required=True, help="preset they were trained with")
+    for key in MADE_WITH:
+        parser.add_argument(
+            f"--{key.replace('_', '-')}",
+            choices=list(BACKENDS[key]),
+            default=default(key),
+            help=f"backends.{key} of their run (%(default)s)",
+        )
     parser.add_argument("--size", required=True, type=int, help="side of the clips, px")
     for part in PARTS:
         parser.add_argument(f"--out-{part}", required=True, type=Path, help=f"{part} of the base")
@@ -44,6 +53,7 @@ def main() -> None:
     made_for = {
         "preset": args.preset,
         "size": args.size,
+        **{key: getattr(args, key) for key in MADE_WITH},
         "face_model": hashlib.sha256(Path(args.face_model).read_bytes()).hexdigest(),
     }
     for part, (tensors, meta) in loaded.items():

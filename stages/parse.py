@@ -1,4 +1,7 @@
-"""Label every pixel of a clip, and recover the background and the torso behind the head."""
+"""Label every pixel of a clip, and recover the background and the torso behind the head.
+
+Given labels of a network (stages/bisenet.py), it takes those.
+"""
 
 import argparse
 import sys
@@ -11,9 +14,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from d3talker import cli
-from d3talker.artifacts import ArtifactError, image_writer, load_arrays, save_image
+from d3talker.artifacts import (
+    ArtifactError,
+    image_writer,
+    iter_images,
+    load_arrays,
+    load_images,
+    save_image,
+)
 from d3talker.face import inner_mouth, segment
 from d3talker.face.mediapipe_models import PersonSegmenter
+from d3talker.face.parsing import BACKGROUND
 from d3talker.video import io
 from d3talker.video.background import CleanPlate, clean_plate
 from d3talker.video.torso import torso_layer
@@ -25,14 +36,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--video", required=True, help="clip made by ingest")
     parser.add_argument("--landmarks", required=True, help=".npz made by landmarks")
+    parser.add_argument("--labels", help="labels of the clip by a network, in place of our own")
     parser.add_argument("--out-labels", required=True, help=".zip of label PNGs, one per frame")
     parser.add_argument("--out-background", required=True, help="PNG, the clean plate")
     parser.add_argument("--out-torso", required=True, help=".zip of RGBA PNGs, one per frame")
     args = parser.parse_args()
-    settings = segment.ParseSettings()
     points = load_arrays(args.landmarks)[0]["points"]
-    plate, skin = look_at_samples(args.video, args.landmarks, points)
-    labelled = label_frames(args.video, points, plate, skin, settings)
+    wanted, frames = sample_frames(args.video, args.landmarks, len(points))
+    if args.labels:
+        persons = load_images(args.labels, wanted) != BACKGROUND
+        plate = clean_plate(frames, persons.astype(np.float32))
+        labelled = zip(
+            io.iter_frames(args.video), iter_images(args.labels, range(len(points))), strict=True
+        )
+    else:
+        find_person = PersonSegmenter()
+        plate = clean_plate(frames, [find_person(frame) for frame in frames])
+        skin = segment.skin_model(frames, points[wanted])
+        labelled = label_frames(args.video, points, plate, skin, segment.ParseSettings())
     with image_writer(args.out_labels) as add_labels, image_writer(args.out_torso) as add_torso:
         for frame, labels in cli.progress(labelled, len(points), "labels and torso"):
             add_labels(labels)
@@ -40,23 +61,18 @@ def main() -> None:
     save_image(args.out_background, plate.image)
 
 
-def look_at_samples(
-    video: str, landmarks: str, points: np.ndarray
-) -> tuple[CleanPlate, segment.SkinModel]:
-    """Background and skin colour from frames spread over the clip."""
-    wanted = np.unique(np.linspace(0, len(points) - 1, SAMPLES).astype(int))
-    frames, count, sampled = [], 0, set(wanted.tolist())
-    for count, frame in enumerate(io.iter_frames(video), start=1):
-        if count - 1 in sampled:
+def sample_frames(video: str, landmarks: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (n,) and pictures (n,H,W,3) uint8 of frames spread over a clip of `count` frames."""
+    wanted = np.unique(np.linspace(0, count - 1, SAMPLES).astype(int))
+    frames, found, sampled = [], 0, set(wanted.tolist())
+    for found, frame in enumerate(io.iter_frames(video), start=1):
+        if found - 1 in sampled:
             frames.append(frame)
-    if count != len(points):
+    if found != count:
         raise ArtifactError(
-            f"{landmarks}: has {len(points)} frames, but {video} has {count}; "
-            "make the landmarks again"
+            f"{landmarks}: has {count} frames, but {video} has {found}; make the landmarks again"
         )
-    find_person = PersonSegmenter()
-    plate = clean_plate(np.stack(frames), [find_person(frame) for frame in frames])
-    return plate, segment.skin_model(frames, points[wanted])
+    return wanted, np.stack(frames)
 
 
 def label_frames(

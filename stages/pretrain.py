@@ -81,7 +81,9 @@ def main() -> None:
     refiner_options = settings.parse(RefinerSettings, args.refiner_settings)
     alexnet = alexnet_for(args, refiner_options.perceptual)
 
+    heard = artifacts.load_arrays(args.speech[0])[0]["features"].shape[2]
     chosen = architecture.parse(args.architecture).of_pretraining()
+    chosen = dataclasses.replace(chosen, speech_channels=heard)
     torch.manual_seed(args.seed)
     general = general_field(chosen)
     people = [

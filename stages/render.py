@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from d3talker import __version__, artifacts, cli
 from d3talker.avatar import Avatar, Drive
+from d3talker.backends import default
 from d3talker.fields import architecture
 from d3talker.render import FIELDS, Clock, ping_pong, render_frames
 from d3talker.split import FPS, test_part
@@ -55,19 +56,31 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def drive_signals(args: argparse.Namespace, avatar: Avatar, shown: np.ndarray) -> list:
-    """Control signals of every rendered frame; `shown` are the clip's frames that it shows."""
+def drive_signals(
+    args: argparse.Namespace, avatar: Avatar, shown: np.ndarray
+) -> tuple[list, dict[str, str]]:
+    """Control signals of every rendered frame, and what made them.
+
+    `shown` are the clip's frames that it shows.
+    """
+    motion, of_motion = artifacts.load_arrays(args.drive_motion)
+    speech, of_speech = artifacts.load_arrays(args.drive_speech)
+    track, of_track = artifacts.load_arrays(args.track)
+    by_fan = of_track.get("face_model") == "bfm"  # which needs FAN's points
+    made_by = {
+        "landmarks": "fan" if by_fan else default("landmarks"),
+        "speech": of_speech.get("extractor", default("speech")),
+        "audio_to_motion": of_motion.get("backend", default("audio_to_motion")),
+    }
     if args.still:
-        return [None] * len(shown)
-    motion, _ = artifacts.load_arrays(args.drive_motion)
-    speech, _ = artifacts.load_arrays(args.drive_speech)
-    au = artifacts.load_arrays(args.track)[0]["au"]
+        return [None] * len(shown), made_by
+    au = track["au"]
     if args.drive == "self":
         drive, frames = Drive.from_artifacts(motion, speech, au), shown
     else:
         drive, frames = Drive.from_artifacts(motion, speech, au[shown]), range(len(shown))
     signals = avatar.all_signals(drive.to(avatar.device))
-    return [signals.at(t) for t in frames]
+    return [signals.at(t) for t in frames], made_by
 
 
 def in_bursts(frames: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
@@ -109,13 +122,14 @@ def main() -> None:
         order = ping_pong(len(scene), len(audio) // SAMPLES_PER_FRAME)
     shown = scene.indices[order]
     clock = Clock()
+    signals, made_by = drive_signals(args, avatar, shown)
     frames = render_frames(
         avatar,
         refiner,
         scene,
         boxes(scene.heads, scene.size),
         order,
-        drive_signals(args, avatar, shown),
+        signals,
         clock,
         args.fields,
     )
@@ -145,7 +159,7 @@ def main() -> None:
             "backends": {
                 "rasterizer": args.rasterizer,
                 "encoding": args.encoding,
-                "landmarks": "facemesh",
+                **made_by,
             },
             "versions": {
                 "d3talker": __version__,

@@ -7,8 +7,9 @@ Given cameras of an imported dataset, it keeps them, and its action units, and l
 import argparse
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -17,6 +18,7 @@ import numpy as np
 from d3talker.artifacts import load_arrays, load_json, save_arrays, save_image
 from d3talker.cli import InputError, run
 from d3talker.face.action_units import NAMES, action_units
+from d3talker.face.bfm import load_bfm
 from d3talker.face.check_picture import check_picture, choose_frames
 from d3talker.face.model import FaceModel
 from d3talker.face.tracking import (
@@ -29,7 +31,11 @@ from d3talker.face.tracking import (
     track_face,
     tracked_faces,
 )
+from d3talker.metrics.openface import of_clip
 from d3talker.video import iter_frames
+
+if TYPE_CHECKING:
+    from d3talker.face.bfm_tracking import BfmTrack
 
 log = logging.getLogger("d3talker")
 
@@ -44,12 +50,19 @@ def main() -> None:
     parser.add_argument("--face-model", required=True, help="face_model.npz")
     parser.add_argument("--ingest", help="ingest.json of the clip, which knows of jump cuts")
     parser.add_argument("--cameras", help="cameras of an imported clip (.npz), which are kept")
+    parser.add_argument("--fan-landmarks", help="FAN's points of the clip, for --bfm")
+    parser.add_argument("--bfm", help="Basel Face Model, to take camera and head poses from")
+    parser.add_argument("--openface", help="OpenFace's CSV of the clip, to take action units from")
     parser.add_argument("--video", help="the clip, for the check picture only")
     parser.add_argument("--out", required=True, help="track.npz to write")
     parser.add_argument("--out-picture", help="check picture to write (.png); needs --video")
     args = parser.parse_args()
     if (args.video is None) != (args.out_picture is None):
         parser.error("--video and --out-picture go together")
+    if (args.bfm is None) != (args.fan_landmarks is None):
+        parser.error("--bfm and --fan-landmarks go together")
+    if args.bfm and args.cameras:
+        parser.error("--bfm is of no use beside --cameras")
 
     landmarks, meta = load_arrays(args.landmarks)
     points, valid, size = landmarks["points"], landmarks["valid"], meta["size"]
@@ -63,9 +76,24 @@ def main() -> None:
     settings, given, au = TrackSettings(), None, None
     if args.cameras:
         settings, given, au = load_cameras(args.cameras, len(points), size)
+    found = track_by_bfm(args, size, len(points), jump_cuts) if args.bfm else None
+    if found is not None:
+        settings = replace(settings, focal=found.focal * REFERENCE_SIZE / size)
     track = track_face(model, points, valid, size, settings, jump_cuts, given)
     head = head_points(model, track, points, size)
+    seen_by = "the dataset" if au is not None else "the face mesh"
+    if args.openface:
+        au, seen_by = of_clip(args.openface, len(points)), "OpenFace"
+    elif au is None:
+        au = action_units(head, track.valid)
 
+    more = {}
+    if found is not None:
+        from d3talker.face.bfm_head import in_bfm_camera
+
+        track, model, scale = in_bfm_camera(track, model, found, load_bfm(args.bfm))
+        head = scale * head
+        more = {"bfm_identity": found.identity, "bfm_expression": found.expression}
     report(args.landmarks, track, valid, size)
     if given is not None:
         require_fit(args.cameras, track, size)
@@ -75,7 +103,10 @@ def main() -> None:
         {
             "size": size,
             "units": {"focal": "px", "t": "m", "shape": "m", "mouth_opening": "m"},
+            "face_model": "bfm" if args.bfm else "landmarks",  # from which camera and poses are
+            "expression_length": track.expression.shape[1],  # of the embedded model in any case
             "action_units": NAMES,
+            "action_units_from": seen_by,
             "settings": asdict(settings),
         },
         focal=np.float32(track.focal),
@@ -86,8 +117,9 @@ def main() -> None:
         expression=track.expression.astype(np.float32),
         reprojection_error=track.reprojection_error.astype(np.float32),
         valid=track.valid,
-        au=action_units(head, track.valid) if au is None else au,
+        au=au,
         mouth_opening=mouth_opening(head).astype(np.float32),
+        **more,
     )
     if picture is not None:
         save_image(args.out_picture, picture)
@@ -114,6 +146,27 @@ def require_fit(path: str, track: Track, size: int) -> None:
             f"{path}: the face is {error:.0f} px from where the dataset's cameras put it; they are"
             " not the cameras of these frames. Were frames left out, turned over or cut since?"
         )
+
+
+def track_by_bfm(
+    args: argparse.Namespace, size: int, frames: int, jump_cuts: list[int]
+) -> "BfmTrack":
+    """Camera and poses of the clip by the Basel Face Model and FAN's landmarks."""
+    from d3talker.face.bfm_tracking import BfmSettings, track_bfm  # torch, which loads slowly
+
+    arrays, _ = load_arrays(args.fan_landmarks)
+    if len(arrays["valid"]) != frames:
+        raise InputError(
+            f"{args.fan_landmarks}: {len(arrays['valid'])} frames, but the clip has {frames}; make"
+            " the landmarks again"
+        )
+    if arrays["valid"].sum() < MIN_FACES:
+        raise InputError(
+            f"{args.fan_landmarks}: FAN finds a face in {arrays['valid'].sum()} frames, at least"
+            f" {MIN_FACES} are needed"
+        )
+    bfm = load_bfm(args.bfm)
+    return track_bfm(bfm, arrays["points"], arrays["valid"], size, BfmSettings(), jump_cuts)
 
 
 def report(path: str, track: Track, found: np.ndarray, size: int) -> None:

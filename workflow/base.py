@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from d3talker.artifacts import ArtifactError, load_meta
+from d3talker.backends import default
 from workflow import configuration
 from workflow.configuration import ConfigProblem
 
@@ -55,6 +56,14 @@ def check(config: dict) -> None:
             + (", or give weights to single stages, as train.adapt" if config["loss"] else "")
         )
     metas = _metas(config)
+    for key in ("speech", "audio_to_motion"):
+        chosen = configuration.backends(config)[key]
+        learned = metas["general"].get(key, default(key))
+        if chosen != learned:
+            raise ConfigProblem(
+                f"backends.{key}: {chosen}: the base (pretrain.base: {where}) has learned with"
+                f" {learned}; take that, or pre-train on people of your own: pretrain.base: null"
+            )
     width = metas["c2f"].get("refiner")
     if width != config["refiner"]:
         raise ConfigProblem(

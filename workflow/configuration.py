@@ -17,6 +17,7 @@ from d3talker.cli import InputError
 from d3talker.fields import architecture as architectures
 from d3talker.ingest.settings import IngestSettings
 from d3talker.metrics.weights import catalogue
+from d3talker.motion.settings import Real3dPortraitSettings
 from d3talker.motion.sync import SyncSettings
 from d3talker.train.settings import (
     AdaptSettings,
@@ -25,14 +26,19 @@ from d3talker.train.settings import (
     RefinerSettings,
     StaticSettings,
 )
+from workflow import together
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = yaml.safe_load((HERE / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
 TEXT = {"type": ["string", "null"]}
 SCHEMA["properties"]["backends"]["properties"] = dict.fromkeys(BACKENDS, TEXT)
 SCHEMA["properties"]["models"]["properties"] |= dict.fromkeys(catalogue(), TEXT)
+PROGRAMS = [key for key, entry in catalogue().items() if entry.kind == "program"]
+SUM = TEXT | {"pattern": "^[0-9A-Fa-f]{64}$"}
+SCHEMA["properties"]["sha256"]["properties"] = dict.fromkeys(PROGRAMS, SUM)
 # What the training stages accept, so that a wrong setting is found before any job starts.
 STAGE_SETTINGS = {
+    "real3dportrait": Real3dPortraitSettings,
     "fit_static": StaticSettings,
     "refine_pose": PoseSettings,
     "pretrain": PretrainSettings,
@@ -61,7 +67,7 @@ def check(config: dict) -> None:
     errors = sorted(Draft202012Validator(SCHEMA).iter_errors(config), key=lambda e: list(e.path))
     problems = [_explain(error) for error in errors]
     if not errors:
-        problems += _wrong_choices(config) or _wrong_settings(config) or _missing_folders(config)
+        problems += _wrong_choices(config) or _wrong_settings(config)
     if problems:
         raise ConfigProblem("the configuration is wrong:\n" + "\n".join(f"  {p}" for p in problems))
 
@@ -122,11 +128,13 @@ def backend_options(config: dict) -> str:
 
 def _wrong_choices(config: dict) -> list[str]:
     """Names in `config` that refer to something it does not define."""
-    problems = []
-    for key, name in backends(config).items():
-        if name not in BACKENDS[key]:
-            known = ", ".join(BACKENDS[key])
-            problems.append(f"backends.{key}: there is no backend '{name}'; known: {known}")
+    chosen = backends(config)
+    problems = [
+        f"backends.{key}: there is no backend '{name}'; known: {', '.join(BACKENDS[key])}"
+        for key, name in chosen.items()
+        if name not in BACKENDS[key]
+    ]
+    problems += [] if problems else together.problems(config, chosen, variants(config))
     if config["preset"] not in config["presets"]:
         known = ", ".join(config["presets"])
         problems.append(f"preset: there is no preset '{config['preset']}'; known: {known}")
@@ -184,7 +192,7 @@ def _wrong_settings(config: dict) -> list[str]:
     return sorted(set(problems))
 
 
-def _missing_folders(config: dict) -> list[str]:
+def missing_folders(config: dict) -> list[str]:
     """Folders of the user's that are not there."""
     if config["openface"] is None or Path(config["openface"]).is_dir():
         return []
@@ -206,6 +214,25 @@ def check_geometry(config: dict, targets: Iterable[str]) -> None:
         raise ConfigProblem(
             f"geometry: there is no {', '.join(missing)}; docs/architecture.md says what it holds"
         )
+
+
+def check_openface(config: dict, names: Iterable[str]) -> None:
+    """Raise ConfigProblem naming people of whom action units are wanted and not given."""
+    if backends(config)["aus"] != "openface":
+        return
+    files = [openface_file(config, name) for name in names]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ConfigProblem(
+            f"openface: there is no {', '.join(missing)}, which backends.aus: openface needs; make"
+            " it by OpenFace 2's FeatureExtraction on results/<name>/video.mp4, from"
+            " https://github.com/TadasBaltrusaitis/OpenFace (its own licence: research only);"
+            " `make run TARGET=prepare` with backends.aus: null makes the clips"
+        )
+
+
+def openface_file(config: dict, name: str) -> Path:
+    """Where OpenFace's file of a person's clip lies, if `openface` names a folder."""
+    return Path(config["openface"], f"{name}.csv")
 
 
 def geometry_file(config: dict, name: str) -> Path:
@@ -304,7 +331,7 @@ def changed(config: dict) -> dict[str, object]:
     Where files are is left out, and so is the number of threads: they change no result.
     """
     default = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
-    elsewhere = {"videos", "audios", "results", "threads", "models"}
+    elsewhere = {"videos", "audios", "results", "threads", "models", "sha256"}
     return {"preset": config["preset"]} | {
         key: value
         for key, value in _differences(config, default).items()

@@ -16,7 +16,9 @@ from workflow import configuration
 FPS = 25
 MEASURED_SIZE = 512  # px
 TEST_SECONDS = 12  # at most
+SAPIENS_SECONDS = 20.0  # at most
 UNKNOWN_SECONDS = 60.0  # of a clip that has not been cut yet
+UNKNOWN_MB = 500.0  # of a file of weights whose size is not published
 # A D3-Talker of the paper: 32 minutes for 22 000 iterations of adaptation and 3000 of the refiner.
 GPU_SECONDS_PER_ITERATION = 1920 / 25000
 GPU_FPS = 65  # of the paper
@@ -47,9 +49,15 @@ COSTS = {
     "import_masks": Cost(3, 1.0, 0, 250, 0.1, 1, 2.4),
     "ingest_audio": Cost(1, 0, 0, 100, 0, 1, 0.1),
     "landmarks": Cost(3, 0.25, 0, 230, 0, 1, 0.15),
+    "bisenet": Cost(10, 55, 0, 1200, 0, 1, 0.2),
     "parse": Cost(8, 1.3, 0, 440, 0.4, 1, 2.4),
-    "track": Cost(3, 0.25, 0, 270, 0.8),
+    "landmarks_fan": Cost(10, 60, 0, 900, 0, 1, 0.1),
+    "track": Cost(3, 0.25, 0.25, 270, 0.8),
     "speech": Cost(1, 0, 0, 60, 0.8),
+    # The next three are estimates from the size of the networks, on the generous side.
+    "voice": Cost(15, 3, 0, 3000, 10, 1, 0.2),
+    "motion_real3dportrait": Cost(10, 1, 0, 1000, 5, 1, 0.25),
+    "sapiens": Cost(30, 1000, 0, 8000, 60, 1, 50),
     "pretrain_motion": Cost(20, 0.1, 0.07, 600, 3, 10),
     "sync": Cost(4, 0, 0, 320, 0.4, 1, 0.04),
     "tune_motion": Cost(16, 0, 0, 350, 1.5, 5),
@@ -73,6 +81,7 @@ COSTS = {
     "make_base": Cost(5, 0, 0, 500, 0, 10),
     "fetch_model": Cost(5, 0, 0, 100, 0),
 }
+SPEECH_NETWORK = COSTS["voice"]  # of speech by a network
 # Rules of the same work under another name.
 ALIASES = {
     "speech_of_audio": "speech",
@@ -84,6 +93,7 @@ ALIASES = {
     "landmarks_driver": "landmarks",
 }
 TRAINING = {"fit_static", "refine_pose", "pretrain_fields", "adapt", "finetune_c2f", "render"}
+TRAINING |= {"sapiens"}  # runs in the same environment
 OF_TEST = {"render", "external", "compare", "landmarks_render", "fan", "syncnet", "evaluate"}
 
 
@@ -114,7 +124,8 @@ class Costs:
     def work(self, rule: str, wildcards: Mapping[str, str]) -> Work:
         """Expected work of the job of `rule` with `wildcards`."""
         name = canonical(rule)
-        cost = COSTS[name]
+        by_network = name == "speech" and configuration.backends(self.config)["speech"] != "logmel"
+        cost = SPEECH_NETWORK if by_network else COSTS[name]
         seconds = self._of_clip(name, wildcards)
         share = (self.config["size"] / MEASURED_SIZE) ** 2
         count = self._count(name, wildcards, seconds)
@@ -122,9 +133,12 @@ class Costs:
         mb = cost.mb + share * cost.mb_per_second * seconds
         disk = cost.disk_mb + share * cost.disk_per_second * seconds
         if name == "fetch_model":
-            disk += sum(one.mb for one in catalogue().values() if one.file == wildcards["file"])
+            entries = [one for one in catalogue().values() if one.file == wildcards["file"]]
+            disk += sum(one.mb or UNKNOWN_MB for one in entries)
         if not (self.on_gpu and name in TRAINING):
             return Work(cpu, 0.0, mb, disk)
+        if name == "sapiens":
+            count = FPS * seconds
         each = 1 / GPU_FPS if name == "render" else GPU_SECONDS_PER_ITERATION
         gpu = GPU_START + share * count * each
         return Work(gpu, gpu, mb + CUDA_MB, disk)
@@ -156,6 +170,8 @@ class Costs:
             return sum(map(self.clip_seconds, self._teachers[name]))
         if name in OF_TEST:
             return TEST_SECONDS
+        if name == "sapiens":
+            return SAPIENS_SECONDS
         if name in TRAINING and (trained := wildcards.get("secs")):
             return float(trained)
         span = wildcards.get("span", "all")
@@ -178,6 +194,8 @@ class Costs:
         """Iterations, steps or frames of a job."""
         if name == "render":
             return FPS * seconds
+        if name == "track":  # each frame costs with the Basel Face Model alone
+            return FPS * seconds * (configuration.backends(self.config)["face_model"] == "bfm")
         variant = wildcards.get("avatar")
         return self._iterations(name, variant, wildcards.get("span") == "all")
 

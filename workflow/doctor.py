@@ -21,6 +21,13 @@ OK, BAD, COULD, COULD_NOT, SAID = "ok", "NO", "+", "-", ""
 # Rules whose files stay for every avatar or clip; the others share theirs.
 OF_A_PERSON = ("ingest", "landmarks", "parse", "track", "speech", "tune_motion", "motion")
 OF_A_PERSON += ("fit_static", "refine_pose", "adapt", "finetune_c2f", "render", "compare")
+# Further ones, by key and name of the backend that they make possible.
+OF_BACKENDS = {
+    ("parsing", "bisenet"): ("bisenet",),
+    ("landmarks", "fan"): ("landmarks_fan",),
+    ("audio_to_motion", "real3dportrait"): ("voice", "motion_real3dportrait"),
+    ("geometry", "sapiens"): ("sapiens",),
+}
 
 
 class Line(NamedTuple):
@@ -36,7 +43,7 @@ def report(config: dict, jobs_run_here: bool = True) -> int:
     sections = {
         "Configuration": of_configuration(config),
         "Backends (+ could be chosen, - could not)": of_backends(config, jobs_run_here),
-        "Weights (docs/models.md)": of_weights(config),
+        "Weights (config/models.yaml says where each is to be had)": of_weights(config),
         "Environments": of_environments(config),
         "Machine": of_machine(config, jobs_run_here),
     }
@@ -68,8 +75,9 @@ def of_configuration(config: dict) -> list[Line]:
             check(config)
         except configuration.ConfigProblem as problem:
             lines.append(Line(BAD, name, str(problem)))
+    lines += [Line(BAD, "folders", problem) for problem in configuration.missing_folders(config)]
     where = config["pretrain"].get("base")
-    if where and lines[-1].what != "pretrain.base":
+    if where and all(line.what != "pretrain.base" for line in lines):
         lines.append(Line(OK, "pretrain.base", where))
     return lines
 
@@ -84,7 +92,9 @@ def of_backends(config: dict, jobs_run_here: bool) -> list[Line]:
             lacks = _lacks(config, key, name, answers)
             marks = (OK, BAD) if name == chosen else (COULD, COULD_NOT)
             text = f"{name} (default)" if name == default(key) else name
-            text = f"{text}: {BACKENDS[key][name].what}" + "".join(f"; {x}" for x in lacks)
+            one = BACKENDS[key][name]
+            said = [f"with {other.key}: {other.name}" for other in one.others] + lacks
+            text = f"{text}: {one.what}" + "".join(f"; {words}" for words in said)
             lines.append(Line(marks[bool(lacks)], key if name == chosen else "", text))
     return lines
 
@@ -103,9 +113,11 @@ def _lacks(config: dict, key: str, name: str, answers: dict[str, str | None]) ->
         lacks.append(reason)
     for model in backend.models:
         if config["models"].get(model) is None:
-            lacks.append(f"models.{model} is null. {models.how_to_give(model)}")
-        elif problem := models.unavailable(config, model):
-            lacks.append(problem)
+            lacks.append(f"models.{model} is null")
+        elif models.unavailable(config, model):
+            lacks.append(f"models.{model} cannot be used, see below")
+    folders = configuration.missing_folders(config)
+    lacks += [words for words in folders if words.split(":")[0] in backend.keys]
     return lacks + [f"`{other}` is null" for other in backend.keys if config[other] is None]
 
 
@@ -135,7 +147,7 @@ def of_weights(config: dict) -> list[Line]:
 
 
 def _use(entry) -> str:
-    return f"{entry.purpose}; {entry.mb:.0f} MB; {entry.licence}"
+    return f"{entry.purpose}; {entry.size}; {entry.licence}"
 
 
 def of_environments(config: dict) -> list[Line]:
@@ -160,7 +172,8 @@ def of_machine(config: dict, jobs_run_here: bool) -> list[Line]:
     memory, rule, needed = memory_mb(), *largest_job(config)
     folder = next(path for path in Path(config["results"]).absolute().parents if path.exists())
     free = shutil.disk_usage(folder).free / 1e6
-    each, fetched = disk_mb(config), sum(catalogue()[key].mb for key in models.to_fetch(config))
+    to_fetch = [catalogue()[key].mb or costs.UNKNOWN_MB for key in models.to_fetch(config)]
+    each, fetched = disk_mb(config), sum(to_fetch)
     count = _people(config)
     whole = each * (count or 1) + fetched
     used = f"{count} people in {config['videos']}" if count else "one person"
@@ -201,9 +214,17 @@ def memory_mb() -> float:
     return (min(whole, int(limit)) if limit.isdigit() else whole) / 1e6
 
 
+def of_a_person(config: dict) -> list[str]:
+    """Rules whose files stay for every avatar or clip, with the chosen backends."""
+    chosen = configuration.backends(config)
+    further = [OF_BACKENDS.get((key, name), ()) for key, name in chosen.items()]
+    return [*OF_A_PERSON, *(rule for rules in further for rule in rules)]
+
+
 def largest_job(config: dict) -> tuple[str, float]:
     """The rule whose job takes most memory, of clips of a minute, and how much, MB."""
-    rules = set(OF_A_PERSON) | ({"pretrain_fields"} if base.folder(config) is None else set())
+    rules = set(of_a_person(config))
+    rules |= {"pretrain_fields"} if base.folder(config) is None else set()
     works = _works(config, rules)
     rule = max(works, key=lambda name: works[name].mb)
     return rule, works[rule].mb
@@ -212,7 +233,7 @@ def largest_job(config: dict) -> tuple[str, float]:
 def disk_mb(config: dict) -> float:
     """What the files of one person, with a clip of a minute, take of the disk, MB."""
     avatars = len(configuration.variants(config)) * len(config["secs"])
-    works = _works(config, OF_A_PERSON)
+    works = _works(config, of_a_person(config))
     repeated = ("adapt", "finetune_c2f", "render", "compare")
     return sum(w.disk_mb * (avatars if rule in repeated else 1) for rule, w in works.items())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from d3talker import fetch
 from d3talker.artifacts import ArtifactError
 from d3talker.cli import InputError
-from d3talker.metrics.weights import catalogue
+from d3talker.metrics.weights import catalogue, holder, sha256_of
 from workflow import configuration
 from workflow.configuration import ConfigProblem
 
@@ -16,11 +16,14 @@ FETCH = "fetch"  # instead of a path
 
 
 def file(config: dict, key: str) -> str | None:
-    """The file of `models.<key>`, there or to be fetched; None if the key is null."""
+    """The file of `models.<key>`, there or to be fetched; None if the key is null.
+
+    Of a folder it is the one in it that holds the weights.
+    """
     given = config["models"].get(key)
-    if given != FETCH:
-        return given
-    return str(Path(config["models"]["folder"], catalogue()[key].file))
+    if given == FETCH:
+        return str(Path(config["models"]["folder"], catalogue()[key].file))
+    return None if given is None else str(holder(given))
 
 
 def files(config: dict) -> dict[str, str]:
@@ -52,6 +55,7 @@ def check(config: dict) -> None:
     problems += [
         problem for key in configuration.backends(config) for problem in unnamed(config, key)
     ]
+    problems += configuration.missing_folders(config)
     if problems:
         raise ConfigProblem("\n".join(problems))
 
@@ -59,7 +63,11 @@ def check(config: dict) -> None:
 def unavailable(config: dict, key: str) -> str | None:
     """Why the file that `models.<key>` names cannot be had; None if it can, or the key is null."""
     entry, path, mirror = catalogue()[key], file(config, key), config["models"]["mirror"]
-    if path is None or Path(path).is_file():
+    if path is None:
+        return None
+    if problem := _of_wrong_kind(config, key):
+        return problem
+    if Path(path).is_file():
         return None
     if config["models"][key] != FETCH:
         return f"models.{key}: there is no file {path}; expected {entry.source}"
@@ -70,15 +78,32 @@ def unavailable(config: dict, key: str) -> str | None:
     return None
 
 
+def _of_wrong_kind(config: dict, key: str) -> str | None:
+    """Why what `models.<key>` names cannot be used: a folder or none, a program without its sum."""
+    entry, given = catalogue()[key], config["models"][key]
+    if entry.kind == "folder" and given == FETCH:
+        return f"models.{key}: nothing can fetch a folder. {how_to_give(key)}"
+    if Path(given).exists() and Path(given).is_dir() != (entry.kind == "folder"):
+        kind = "no folder" if entry.kind == "folder" else "a folder"
+        return f"models.{key}: {given} is {kind}; expected {entry.source}"
+    path = Path(file(config, key))
+    sought = given != FETCH and not path.is_file()  # whose absence is the first thing to tell
+    if entry.kind == "program" and config["sha256"].get(key) is None and not sought:
+        digest = f": {sha256_of(path)}" if path.is_file() else ""
+        return (
+            f"sha256.{key}: it is null; {path} is a program that runs when it is opened. If it is"
+            f" the file that you mean to trust, write its digest there{digest}"
+        )
+    return None
+
+
 def how_to_give(key: str) -> str:
     """What to write into the configuration, so that a run has the file of `models.<key>`."""
     entry = catalogue()[key]
     if entry.url is None:
         return f"Get {entry.source}; then say models.{key}: <your file>"
-    return (
-        f"Say models.{key}: fetch, which takes {entry.mb:.0f} MB, or models.{key}: <your file>:"
-        f" {entry.source}"
-    )
+    takes = "" if entry.mb is None else f", which takes {entry.size}"
+    return f"Say models.{key}: fetch{takes}, or models.{key}: <your file>: {entry.source}"
 
 
 def needs(config: dict) -> dict[str, str]:
@@ -121,6 +146,8 @@ def check_files(config: dict, python: Path | None) -> None:
         try:
             if config["models"][key] == FETCH:
                 fetch.check(catalogue()[key], path)
+            if catalogue()[key].kind == "program":
+                _require_sum(config, key, path)
         except (InputError, ArtifactError) as error:
             problems.append(f"models.{key}: {error}")
     if there and python is not None and not problems:
@@ -129,12 +156,24 @@ def check_files(config: dict, python: Path | None) -> None:
         raise ConfigProblem("\n".join(problems))
 
 
+def _require_sum(config: dict, key: str, path: str) -> None:
+    """Raise ArtifactError if a program, which must not be opened then, is not that of `sha256`."""
+    wanted, digest = config["sha256"].get(key) or "null", sha256_of(path)
+    if digest != wanted.lower():
+        raise ArtifactError(
+            f"the sha256 of {path} is {digest}, not {wanted} as sha256.{key} says: it was cut off"
+            f" or is another file; expected {catalogue()[key].source}"
+        )
+
+
 def _unreadable(there: dict[str, str], python: Path) -> list[str]:
     """What is wrong with files of weights by key, as their readers say."""
     if not python.is_file():
         return [f"models: no {python} to read them with; run `make setup`"]
     command = [str(python), "-m", "d3talker.metrics.check_weights"]
-    command += [f"{key}={Path(path).absolute()}" for key, path in there.items()]
+    for key, path in there.items():
+        whole = Path(path).parent if catalogue()[key].kind == "folder" else Path(path)
+        command.append(f"{key}={whole.absolute()}")
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return [answer.stdout.strip() or answer.stderr.strip()] if answer.returncode else []
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from d3talker.artifacts import encode_png
 from d3talker.face.action_units import NAMES as AU_NAMES
+from d3talker.face.model import IBUG_68
 from d3talker.face.parsing import BACKGROUND, CLOTH, FACE, HAIR, INNER_MOUTH, NECK, TEETH
 
 # Colours of parsing/<i>.png, RGB as in the file (spec 1.4). Teeth are painted as skin: the loaders
@@ -27,17 +28,8 @@ COLOURS = {
     CLOTH: (255, 0, 0),
 }
 
-# The face mesh's points at the places of the 68 of iBUG: jaw, brows, nose, eyes, lips.
-# fmt: off
-IBUG_68 = np.array([
-    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
-    71, 63, 105, 66, 107, 336, 296, 334, 293, 301,
-    168, 197, 5, 4, 75, 97, 2, 326, 305,
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,
-    78, 82, 13, 312, 308, 317, 14, 87,
-])
-# fmt: on
+# Files of speech features that are not shaped as DeepSpeech's (spec 1.2).
+SPEECH_NAMES = {"hubert": ("aud_hu.npy",), "wav2vec": ("aud_eo.npy",)}
 # x right, y down, z forward to x right, y up, z backward; of the camera's axes.
 OPENCV_TO_OPENGL = np.diag([1.0, -1.0, -1.0])
 WIDEST = 99  # percentile of the clip's mouth opening that counts as AU25 of 5
@@ -123,14 +115,15 @@ def write(path: Path, image: np.ndarray) -> None:
 
 
 def write_landmarks(folder: Path, points: np.ndarray) -> None:
-    """ori_imgs/<i>.lms of face mesh points (T,478,2 or 3) px."""
-    for number, frame in enumerate(points[:, IBUG_68, :2]):
+    """ori_imgs/<i>.lms of points (T,n,2 or 3) px, 68 of iBUG or 478 of the face mesh."""
+    chosen = points if points.shape[1] == len(IBUG_68) else points[:, IBUG_68]
+    for number, frame in enumerate(chosen[..., :2]):
         np.savetxt(folder / "ori_imgs" / f"{number}.lms", frame, "%f")
 
 
-def write_speech(folder: Path, features: np.ndarray) -> None:
-    """Speech windows (T,16,29) under both names by which the programs look for them."""
-    for name in ("aud.npy", "aud_ds.npy"):
+def write_speech(folder: Path, features: np.ndarray, extractor: str) -> None:
+    """Speech windows (T,W,C) under the names by which the programs look for them."""
+    for name in SPEECH_NAMES.get(extractor, ("aud.npy", "aud_ds.npy")):
         np.save(folder / name, features.astype(np.float64))
 
 

@@ -82,12 +82,12 @@ def rasterize(corners, triangles, colours, size):
 
 
 @numba.njit(parallel=True, **JIT)
-def _draw_all(corners, triangles, colours, images):
+def _draw_all(corners, triangles, colours, images, render_size):
     """Draw meshes `corners` (T,n,3) and average blocks of pixels into `images` (T,3,s,s) uint8."""
     size = images.shape[3]
-    block = RENDER_SIZE // size
+    block = render_size // size
     for frame in numba.prange(len(corners)):
-        drawn = rasterize(corners[frame], triangles, colours, RENDER_SIZE)
+        drawn = rasterize(corners[frame], triangles, colours, render_size)
         for row in range(size):
             for column in range(size):
                 for k in range(3):
@@ -96,6 +96,18 @@ def _draw_all(corners, triangles, colours, images):
                         for j in range(block):
                             total += drawn[block * row + i, block * column + j, k]
                     images[frame, k, row, column] = np.uint8(255 * total / block**2 + 0.5)
+
+
+def draw(
+    corners: np.ndarray, triangles: np.ndarray, colours: np.ndarray, render_size: int
+) -> np.ndarray:
+    """Images (T,3,SIZE,SIZE) uint8 of meshes drawn at `render_size` px and averaged.
+
+    corners (T,n,3) float64: column, row and depth of `rasterize`; triangles (F,3); colours (n,3).
+    """
+    images = np.empty((len(corners), 3, SIZE, SIZE), np.uint8)
+    _draw_all(corners, triangles, colours, images, render_size)
+    return images
 
 
 def render_pncc(model: FaceModel, expression: np.ndarray) -> np.ndarray:
@@ -107,7 +119,5 @@ def render_pncc(model: FaceModel, expression: np.ndarray) -> np.ndarray:
     lower = model.expression[: model.lower]
     vertices = model.mean + np.tensordot(expression[:, : model.lower], lower, 1)
     corners = to_pixels(vertices.astype(np.float64), RENDER_SIZE)
-    images = np.empty((len(expression), 3, SIZE, SIZE), np.uint8)
     skin = model.triangles[model.region == SKIN]
-    _draw_all(corners, skin, ncc_colours(model.mean), images)
-    return images
+    return draw(corners, skin, ncc_colours(model.mean), RENDER_SIZE)

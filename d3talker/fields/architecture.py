@@ -27,6 +27,7 @@ class Architecture:
     individual: str = "field"
     individual_signal: str = "audio"  # what the Individual field follows: audio or motion
     individual_attributes: tuple[str, ...] = GENERAL_ATTRIBUTES  # of the face, in its field
+    speech_channels: int = 29  # of the speech features, whose number the audio nets follow
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():

@@ -17,7 +17,12 @@ from torch.nn import functional as F
 from d3talker.fields.architecture import GENERAL_ATTRIBUTES, Architecture
 from d3talker.fields.encoding import TriPlaneEncoder
 from d3talker.fields.face_kernels import FaceNetworks
-from d3talker.fields.signals import SIGNAL_DIM, AudioSignal, MotionSignal
+from d3talker.fields.signals import (
+    SIGNAL_DIM,
+    SPEECH_CHANNELS,
+    AudioSignal,
+    MotionSignal,
+)
 
 AU_DIM = 6  # AU01, AU04, AU05, AU06, AU07, AU45
 MEAN_SCALE = 1e-2  # metres per unit of network output
@@ -170,11 +175,11 @@ class GeneralField(nn.Module):
     Driven by the audio it listens with nets of its own for each (the ancestors, spec 4.3, 4.4).
     """
 
-    def __init__(self, signal: str = "motion") -> None:
+    def __init__(self, signal: str = "motion", speech_channels: int = SPEECH_CHANNELS) -> None:
         super().__init__()
         self.signal = MotionSignal() if signal == "motion" else None
-        self.face_signal = AudioSignal() if signal == "audio" else None
-        self.mouth_signal = AudioSignal() if signal == "audio" else None
+        self.face_signal = AudioSignal(speech_channels) if signal == "audio" else None
+        self.mouth_signal = AudioSignal(speech_channels) if signal == "audio" else None
         self.face = FaceField(hidden=64)
         self.mouth = GeneralMouthField()
 
@@ -186,11 +191,14 @@ class IndividualField(nn.Module):
     """
 
     def __init__(
-        self, signal: str = "audio", attributes: tuple[str, ...] = GENERAL_ATTRIBUTES
+        self,
+        signal: str = "audio",
+        attributes: tuple[str, ...] = GENERAL_ATTRIBUTES,
+        speech_channels: int = SPEECH_CHANNELS,
     ) -> None:
         super().__init__()
-        self.face_signal = AudioSignal() if signal == "audio" else None
-        self.mouth_signal = AudioSignal() if signal == "audio" else None
+        self.face_signal = AudioSignal(speech_channels) if signal == "audio" else None
+        self.mouth_signal = AudioSignal(speech_channels) if signal == "audio" else None
         self.face = FaceField(hidden=32, attributes=attributes)
         self.mouth = IndividualMouthField()
 
@@ -206,7 +214,7 @@ class IndividualAligner(nn.Module):
 
 def general_field(architecture: Architecture) -> GeneralField:
     """An untrained General field."""
-    return GeneralField(architecture.general_signal)
+    return GeneralField(architecture.general_signal, architecture.speech_channels)
 
 
 def individual_part(architecture: Architecture) -> IndividualField | IndividualAligner | None:
@@ -214,7 +222,9 @@ def individual_part(architecture: Architecture) -> IndividualField | IndividualA
     match architecture.individual:
         case "field":
             return IndividualField(
-                architecture.individual_signal, architecture.individual_attributes
+                architecture.individual_signal,
+                architecture.individual_attributes,
+                architecture.speech_channels,
             )
         case "aligner":
             return IndividualAligner()
@@ -226,7 +236,7 @@ def control_signal(
 ) -> Tensor:
     """What the `part` (face, mouth) of a field follows: F_A (B,32) of its own net, or `motion`.
 
-    `motion` (B,32) is F_M, `speech` (B,8,29,16); without a net for the audio it is F_M.
+    `motion` (B,32) is F_M, `speech` (B,8,C,W); without a net for the audio it is F_M.
     """
     net = getattr(field, f"{part}_signal")
     return motion if net is None else net(speech)

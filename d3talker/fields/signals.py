@@ -12,6 +12,8 @@ from torch.nn import functional as F
 SIGNAL_DIM = 32  # channels of F_A and F_M
 MOTION_WINDOW = 9  # frames i-4 ... i+4 under the temporal convolution
 SPEECH_WINDOW = 8  # feature windows i-4 ... i+3 under the audio attention
+SPEECH_CHANNELS = 29  # letters of DeepSpeech; other extractors have others
+WIDE_SPEECH = 128  # channels from which the audio net is as wide in its first layers
 SLOPE = 0.02  # LeakyReLU
 DIFFERENCE_STD = 0.05  # of PNCC differences over pixels and frames of a speaking face
 
@@ -76,12 +78,17 @@ class MotionSignal(nn.Module):
 
 
 class AudioSignal(nn.Module):
-    """AudioNet and attention over eight windows: (B,8,29,16) -> F_A (B,32). 32 869 parameters."""
+    """AudioNet and attention over eight windows: (B,8,29,16) -> F_A (B,32). 32 869 parameters.
 
-    def __init__(self) -> None:
+    As many `channels` as HuBERT's 1024 get first layers of 128 units (spec 1.2); its windows of two
+    rows, like those of 16, end as one.
+    """
+
+    def __init__(self, channels: int = SPEECH_CHANNELS) -> None:
         super().__init__()
+        first = WIDE_SPEECH if channels >= WIDE_SPEECH else 32
         layers: list[nn.Module] = []
-        for i, o in ((29, 32), (32, 32), (32, 64), (64, 64)):
+        for i, o in ((channels, first), (first, first), (first, 64), (64, 64)):
             layers += [nn.Conv1d(i, o, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
         self.head = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(SLOPE), nn.Linear(64, SIGNAL_DIM))
@@ -126,7 +133,7 @@ def motion_differences(pncc: Tensor, canonical: Tensor) -> Tensor:
 
 
 def speech_windows(features: Tensor) -> Tensor:
-    """Windows (T,16,29) -> AudioNet input of each frame (T,8,29,16); zeros beyond the ends."""
+    """Windows (T,W,C) -> AudioNet input of each frame (T,8,C,W); zeros beyond the ends."""
     padding = features.new_zeros(SPEECH_WINDOW // 2, *features.shape[1:])
     padded = torch.cat([padding, features, padding])
     return padded.unfold(0, SPEECH_WINDOW, 1)[: len(features)].permute(0, 3, 2, 1)

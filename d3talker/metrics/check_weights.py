@@ -21,6 +21,29 @@ def loader(key: str) -> Callable[[str], object]:
         from d3talker.metrics.detectors import load_fan as load
     elif key == "s3fd":
         from d3talker.metrics.detectors import load_s3fd as load
+    elif key == "bisenet":
+        from d3talker.face.bisenet import load_bisenet as load
+    elif key == "easyportrait":
+        from d3talker.face.easyportrait import load_easyportrait as load
+    elif key == "bfm":
+        from d3talker.face.bfm import load_bfm as load
+    elif key == "deepspeech":
+        from d3talker.speech.deepspeech import load_deepspeech as load
+    elif key == "deepspeech_pytorch":
+        from d3talker.speech.deepspeech_pytorch import load_deepspeech_pytorch as load
+    elif key in ("hubert", "wav2vec"):
+        # What runs them is in an environment of its own; here the files are looked at.
+        from d3talker.speech.pretrained_folder import CHECKS
+
+        load = CHECKS[key]
+    elif key == "audio2secc_vae":
+        from d3talker.motion.audio2secc import load_audio2secc as load
+    elif key == "bfm_front":
+        from d3talker.face.bfm_front import load_front as load
+    elif key in ("sapiens_depth", "sapiens_normal"):
+        from d3talker.face.sapiens import LOADERS
+
+        load = LOADERS[key]
     else:
         raise KeyError(f"no reader of models.{key}")
     return load

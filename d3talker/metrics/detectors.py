@@ -67,8 +67,12 @@ def load_s3fd(path: str | Path) -> SFDDetector:
         raise refusal(path, "s3fd", error) from error
 
 
-def fan_points(fan: Fan, frames: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """68 points of the last detected face of every frame, and whether there is one (spec 7.5).
+def fan_points(
+    fan: Fan, frames: Iterable[np.ndarray], first: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """68 points of a face of every frame, and whether there is one.
+
+    Of several faces it is the last detected (spec 7.5), or the `first` (spec 1.7).
 
     frames: (H,W,3) uint8 RGB. Returns points (T,68,2) float32 px, zeros without a face, and valid
     (T,) bool.
@@ -77,8 +81,9 @@ def fan_points(fan: Fan, frames: Iterable[np.ndarray]) -> tuple[np.ndarray, np.n
     for frame in frames:
         boxes = fan.face_detector.detect_from_image(frame.copy())
         found = len(boxes) > 0
-        # One face is enough, and the last is the one that counts.
-        faces = fan.get_landmarks_from_image(frame, boxes[-1:]) if found else [np.zeros((68, 2))]
+        # One face is enough.
+        chosen = boxes[:1] if first else boxes[-1:]
+        faces = fan.get_landmarks_from_image(frame, chosen) if found else [np.zeros((68, 2))]
         points.append(np.asarray(faces[-1], np.float32))
         valid.append(found)
     return np.array(points).reshape(-1, 68, 2), np.array(valid, bool)

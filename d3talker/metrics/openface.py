@@ -1,4 +1,4 @@
-"""AUE: error of the facial action units that OpenFace finds (spec 7.7).
+"""What OpenFace finds: action units of a clip, and their error in a render, AUE (spec 1.10, 7.7).
 
 OpenFace is not part of this project: the user runs it and gives its CSV files.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from d3talker.artifacts import ArtifactError
+from d3talker.face.action_units import MAXIMUM, NAMES
 
 UPPER = ("01", "02", "04", "05", "06", "07", "09", "45")
 LOWER = ("10", "12", "14", "15", "17", "20", "23", "25", "26")
@@ -63,6 +64,21 @@ def column(path: str | Path, rows: list[list[str]], index: int, name: str) -> np
             )
         values.append(value)
     return np.array(values)
+
+
+def of_clip(path: str | Path, frames: int) -> np.ndarray:
+    """Action units (frames,6) float32 of eyes and brows, columns and ranges of action_units.NAMES.
+
+    Raises ArtifactError if the file is not of a clip of so many frames.
+    """
+    intensities = load_intensities(path)
+    if len(intensities) != frames:
+        raise ArtifactError(
+            f"{path}: {len(intensities)} frames, but the clip has {frames}; run OpenFace on"
+            " all of the clip, results/<name>/video.mp4"
+        )
+    columns = [UNITS.index(name.removeprefix("AU")) for name in NAMES]
+    return np.minimum(intensities[:, columns], MAXIMUM).astype(np.float32)
 
 
 def test_part(

@@ -18,6 +18,7 @@ CATALOGUE = Path(__file__).resolve().parents[2] / "config" / "models.yaml"
 # What readers of such files raise if one is damaged or something else.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, AttributeError)
 UNREADABLE += (UnpicklingError, BadZipFile, ArtifactError)
+FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # one of these is in an entry's folder
 DIGEST = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # in the name of a published file
 
 
@@ -30,9 +31,15 @@ class Weights(NamedTuple):
     url: str | None
     file: str
     sha256: str | None
-    mb: float
+    mb: float | None
     licence: str
     get: str | None
+    kind: str = "file"
+
+    @property
+    def size(self) -> str:
+        """How large the file is, in words."""
+        return "unknown size" if self.mb is None else f"{self.mb:.0f} MB"
 
     @property
     def source(self) -> str:
@@ -48,6 +55,14 @@ def catalogue() -> dict[str, Weights]:
 
     entries = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
     return {key: Weights(**entry) for key, entry in entries.items()}
+
+
+def holder(path: str | Path) -> Path:
+    """The file at `path`; of a folder the one in it that holds the weights."""
+    if not Path(path).is_dir():
+        return Path(path)
+    found = (Path(path, name) for name in FOLDER_WEIGHTS)
+    return next((file for file in found if file.is_file()), Path(path, FOLDER_WEIGHTS[0]))
 
 
 def sha256_of(path: str | Path) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.io.wavfile
 
 from d3talker.cli import InputError
+from d3talker.speech.windows import frame_windows
 
 RATE = 16000  # Hz
 SAMPLES_PER_FRAME = 640  # of a 25 fps video
@@ -21,8 +22,6 @@ LEVEL = 0.05  # RMS that every clip is scaled to before the logarithm
 
 FEATURE_BANDS = 29  # channels of DeepSpeech
 FEATURE_HOP = 320  # samples, 50 Hz
-FEATURE_WINDOW = 16  # 50 Hz samples in a window, 0.32 s
-FEATURE_PAD = 8  # zero samples on both sides, so that window i is centred on frame i
 
 
 def read_wav(path: str | Path) -> np.ndarray:
@@ -73,11 +72,8 @@ def log_mel(samples: np.ndarray, bands: int, hop: int) -> np.ndarray:
 def speech_features(samples: np.ndarray) -> np.ndarray:
     """Speech features (T,16,29) float32 of samples (n,), T = n // 640 (spec 1.2, step 7).
 
-    50 Hz rows of 29 standardised bands, 8 rows of zeros on both sides, windows of 16 rows with
-    stride 2: window i covers the rows [2i-8, 2i+8), 0.16 s before and after frame i.
+    Windows of 16 rows of 29 standardised bands at 50 Hz: windows.py.
     """
     frames = len(samples) // SAMPLES_PER_FRAME
     rows = log_mel(samples[: frames * SAMPLES_PER_FRAME], FEATURE_BANDS, FEATURE_HOP)
-    padded = np.pad(rows, ((FEATURE_PAD, FEATURE_PAD), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, FEATURE_WINDOW, axis=0)
-    return np.ascontiguousarray(windows[: 2 * frames : 2].transpose(0, 2, 1))
+    return frame_windows(rows, frames)

@@ -60,11 +60,17 @@ def load_module(module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
 def load_general(path: str | Path, chosen: Architecture) -> GeneralField:
     """The pre-trained General field in a file, for an avatar of the `chosen` architecture."""
     state, meta = artifacts.load_tensors(path)
-    followed = architecture.from_meta(meta).general_signal
+    from_meta = architecture.from_meta(meta)
+    followed = from_meta.general_signal
     if followed != chosen.general_signal:
         raise artifacts.ArtifactError(
             f"{path}: this General field follows {followed}, the avatar's is to follow"
             f" {chosen.general_signal}; pre-train one with the same --architecture"
+        )
+    if followed == "audio" and from_meta.speech_channels != chosen.speech_channels:
+        raise artifacts.ArtifactError(
+            f"{path}: this General field hears {from_meta.speech_channels} channels of speech, the"
+            f" features have {chosen.speech_channels}; pre-train one with the same backends.speech"
         )
     return load_module(general_field(chosen), state)
 

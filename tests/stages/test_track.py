@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 pytest.importorskip("numba")
 
 from d3talker.artifacts import load_arrays, load_image, save_arrays
-from d3talker.face.model import FaceModel
+from d3talker.face.model import IBUG_68, FaceModel
 from d3talker.face.tracking import HEAD_TO_CAMERA, project
+from d3talker.metrics.openface import UNITS
 from d3talker.video import write_video
+from stages import track as track_stage
+from tests.unit.bfm_models import basel_like
 
 ROOT = Path(__file__).parents[2]
 FACE_MODEL = ROOT / "resources" / "face_model.npz"
@@ -93,3 +97,51 @@ def test_a_clip_shorter_than_its_landmarks_is_refused_and_nothing_is_written(tmp
     result = run_stage(tmp_path, *options)
     assert result.returncode == 2 and "clip.mp4" in result.stderr
     assert not (tmp_path / "track.npz").exists() and not (tmp_path / "track.png").exists()
+
+
+def test_action_units_may_be_those_of_openface(tmp_path):
+    write_landmarks(tmp_path / "landmarks.npz", np.ones(FRAMES, bool))
+    values = np.random.default_rng(0).uniform(0, 2, (FRAMES, len(UNITS)))
+    rows = [", ".join(f"AU{unit}_r" for unit in UNITS), *(", ".join(map(str, v)) for v in values)]
+    (tmp_path / "au.csv").write_text("\n".join(rows) + "\n")
+    assert run_stage(tmp_path, "--openface", tmp_path / "au.csv").returncode == 0
+    track, meta = load_arrays(tmp_path / "track.npz")
+    columns = [UNITS.index(name[2:]) for name in meta["action_units"]]
+    assert track["au"] == pytest.approx(values[:, columns], rel=1e-6)
+    assert meta["action_units_from"] == "OpenFace"
+    (tmp_path / "au.csv").write_text("\n".join(rows[:-1]) + "\n")
+    result = run_stage(tmp_path, "--openface", tmp_path / "au.csv")
+    assert result.returncode == 2 and "au.csv: 39 frames, but the clip has 40" in result.stderr
+
+
+def test_camera_and_poses_may_be_of_the_basel_face_model(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from d3talker.face import bfm_tracking
+
+    model, face = basel_like(), FaceModel.load(FACE_MODEL)
+    write_landmarks(tmp_path / "landmarks.npz", np.ones(FRAMES, bool))
+    save_arrays(tmp_path / "bfm.npz", {}, **asdict(model))
+    points = load_arrays(tmp_path / "landmarks.npz")[0]["points"][:, IBUG_68, :2]
+    valid = np.ones(FRAMES, bool)
+    valid[7] = False
+    save_arrays(tmp_path / "fan.npz", {}, points=points, valid=valid)
+    short = bfm_tracking.BfmSettings(
+        focals=(1000,),
+        search_pose=1,
+        search_all=1,
+        coarse_pose=80,
+        coarse_all=20,
+        fine_iterations=3,
+    )
+    monkeypatch.setattr(bfm_tracking, "BfmSettings", lambda: short)
+    words = ["track.py", "--face-model", FACE_MODEL, "--landmarks", tmp_path / "landmarks.npz"]
+    words += ["--bfm", tmp_path / "bfm.npz", "--fan-landmarks", tmp_path / "fan.npz"]
+    monkeypatch.setattr(sys, "argv", [str(w) for w in [*words, "--out", tmp_path / "track.npz"]])
+    track_stage.main()
+    track, meta = load_arrays(tmp_path / "track.npz")
+    assert (meta["face_model"], meta["expression_length"]) == ("bfm", len(face.expression))
+    assert track["bfm_identity"].shape == (100,) and track["bfm_expression"].shape == (FRAMES, 79)
+    assert track["focal"] == 500 and track["shape"].shape == (478, 3)
+    assert track["valid"].sum() == FRAMES - 1 and np.isnan(track["reprojection_error"][7])
+    assert np.abs(track["shape"] - face.mean).mean() < 0.02
+    assert np.abs(track["t"][:, 2] - 0.6).max() < 0.1 and (track["R"][:, 2, 2] < -0.9).all()

@@ -200,7 +200,11 @@ def test_self_drive_renders_the_test_frames_with_sound(trained):
 def test_a_render_says_by_what_it_was_made(trained):
     chosen = {"rasterizer": "reference", "encoding": "torch"}
     report = render(trained, "self", **chosen)
-    assert report["backends"] == chosen | {"landmarks": "facemesh"}
+    assert report["backends"] == chosen | {
+        "landmarks": "facemesh",
+        "speech": "logmel",
+        "audio_to_motion": "motionnet",
+    }
     assert "CPU cores" in report["versions"]["hardware"]
 
 

@@ -75,3 +75,17 @@ def test_an_empty_or_binary_file_is_refused(tmp_path):
 
 def test_the_file_of_a_render_is_named_after_it():
     assert openface.file_name("anna", "wo_c2f", 10, "self") == "anna.wo_c2f.10s.self.csv"
+
+
+def test_six_units_of_a_whole_clip_are_those_of_eyes_and_brows(tmp_path):
+    values = np.tile(np.linspace(0, 4.8, 17), (5, 1))
+    values[3] = 5
+    write(tmp_path / "a.csv", values)
+    units = openface.of_clip(tmp_path / "a.csv", 5)
+    assert units.shape == (5, 6) and units.dtype == np.float32
+    listed = ["01", "04", "05", "06", "07", "45"]
+    wanted = values[0, [openface.UNITS.index(unit) for unit in listed]]
+    assert units[0, :5] == pytest.approx(wanted[:5]) and units[0, 5] == min(wanted[5], 2)
+    assert units[3].tolist() == [5, 5, 5, 5, 5, 2]  # a blink counts up to 2
+    with pytest.raises(ArtifactError, match=r"a\.csv: 5 frames, but the clip has 6"):
+        openface.of_clip(tmp_path / "a.csv", 6)

@@ -11,7 +11,7 @@ import pytest
 yaml = pytest.importorskip("yaml")
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = ("workflow", "media", "torch")
+ENVIRONMENTS = ("workflow", "media", "torch", "speech")
 
 
 def pins(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ pytest.importorskip("jsonschema")
 from d3talker import settings as stage_settings
 from d3talker.train.schedule import gaussians_factor, general_factor
 from d3talker.train.settings import AdaptSettings, PretrainSettings
-from workflow import configuration
+from workflow import configuration, models
 
 
 @pytest.fixture
@@ -181,9 +181,9 @@ def test_both_presets_hold_settings_that_the_stages_know(config):
 
 
 def test_the_folder_of_openface_must_be_there(config, tmp_path):
-    configuration.check(config | {"openface": str(tmp_path)})
+    models.check(config | {"openface": str(tmp_path)})
     with pytest.raises(configuration.ConfigProblem, match=r"openface: there is no folder .*none"):
-        configuration.check(config | {"openface": str(tmp_path / "none")})
+        models.check(config | {"openface": str(tmp_path / "none")})
 
 
 def test_a_missing_geometry_prior_is_named(config, tmp_path):

@@ -4,19 +4,9 @@ import pytest
 
 pytest.importorskip("snakemake")
 
-from checkouts import jobs
+from checkouts import give_weights, jobs
 
 VARIANTS = 3  # d3talker, oracle, static
-
-
-def give_weights(checkout, *keys):
-    """Files of weights, believed to be right, and the --config that names them."""
-    (checkout.root / "d3talker" / "metrics" / "check_weights.py").write_text("")
-    (checkout.root / "weights").mkdir()
-    for key in keys:
-        (checkout.root / "weights" / key).write_text(key)
-    named = ",".join(f"{key}: weights/{key}" for key in keys)
-    return f"'models={{{named}}}'"
 
 
 def test_given_weights_make_new_scores_of_old_renders(finished):

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("snakemake")
 
-from d3talker.backends import BACKENDS, Backend, Package
+from d3talker.backends import BACKENDS, TRAINING, Backend, Package, default
 from d3talker.metrics.weights import catalogue
 from workflow import configuration, doctor
 
@@ -43,7 +43,7 @@ def table(config, capsys):
 def test_the_default_can_run_and_needs_no_video(config, envs, capsys):
     status, words = table(config, capsys)
     assert status == 0 and "all that is chosen can run" in words and "NO" not in words
-    assert "ok  rasterizer     cpu (default)" in words
+    assert re.search(r"ok +rasterizer +cpu \(default\)", words)
     for key in catalogue():
         assert f"+   {key}" in words
     assert "results of one person" in words
@@ -118,3 +118,24 @@ def test_a_base_that_does_not_fit_is_told(config, envs, capsys):
     config["refiner"] = "paper"
     status, words = table(config, capsys)
     assert status == 1 and re.search(r"NO +pretrain\.base +refiner: paper: ", words)
+
+
+def test_the_papers_parts_are_listed_with_all_that_they_lack(envs, tmp_path, capsys):
+    parts = configuration.HERE.parent / "config" / "paper_parts.yaml"
+    config = configuration.load([parts], {"videos": str(tmp_path), "results": str(tmp_path)})
+    configuration.check(config)
+    of_parts = [key for key in BACKENDS if key not in TRAINING]
+    assert all(config["backends"][key] not in (None, default(key)) for key in of_parts)
+    for key, value in config["models"].items():
+        if value and value != "fetch" and key != "folder":
+            config["models"][key] = str(tmp_path / value)
+    config["models"]["folder"] = str(tmp_path / "models")
+    status, words = table(config, capsys)
+    assert status == 1 and re.search(r"NO +folders +openface: there is no folder", words)
+    assert re.search(r"NO +audio_to_motion +real3dportrait: .*`make speech`", words)
+    assert re.search(r"ok +parsing +bisenet: ", words)
+    assert re.search(r"ok +teeth +easyportrait: .*; with parsing: bisenet", words)
+    assert re.search(r"NO +bfm +models\.bfm: there is no file .*convert_bfm", words)
+    assert re.search(r"NO +sapiens_depth +models\.sapiens_depth: there is no file", words)
+    assert re.search(r"NO +aus +openface: .*; openface: there is no folder", words)
+    assert re.search(r"ok +deepspeech_pytorch +will be fetched from .*unknown size", words)

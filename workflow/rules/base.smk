@@ -36,10 +36,14 @@ if not base.folder(config):
             files=options,
             preset=config["preset"],
             size=config["size"],
+            parts=" ".join(
+                f"--{key.replace('_', '-')} {CHOSEN[key]}" for key in ("speech", "audio_to_motion")
+            ),
         message:
             "write the base into resources/"
         shell:
             "{params.stage} {params.files} --preset {params.preset:q} --size {params.size}"
+            " {params.parts}"
             " --out-motion {output.out_motion:q} --out-general {output.out_general:q}"
             " --out-c2f {output.out_c2f:q} 2>&1 | tee {log:q}"
 

@@ -5,6 +5,7 @@ rule export_dataset:
     input:
         **clip(),
         landmarks="<results>/{id}/landmarks.npz",
+        fan_landmarks=if_backend("landmarks", "fan", "<results>/{id}/landmarks_fan.npz"),
         audio=lambda wildcards: sound(wildcards.id),
         speech="<results>/speech/{id}.npz",
         geometry=geometry_prior,

@@ -153,3 +153,65 @@ rule motion_tracked:
         "{wildcards.id}: draw the tracked facial motion"
     shell:
         "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
+# The two of `backends.audio_to_motion: real3dportrait`. Its motion is nobody's in particular: one file
+# serves every avatar and every training length.
+rule voice:
+    input:
+        audio=lambda wildcards: sound(wildcards.audio),
+        hubert=weights("hubert"),
+    output:
+        "<results>/speech/{audio}.voice.npz",
+    log:
+        "<logs>/speech/{audio}.voice.log",
+    benchmark:
+        "<benchmarks>/speech/{audio}.voice.tsv"
+    group:
+        speech_group
+    conda:
+        conda_file("speech")
+    container:
+        image("speech")
+    threads: 1
+    resources:
+        **needs("voice"),
+    params:
+        stage=stage("voice", "speech"),
+        files=options,
+    message:
+        "{wildcards.audio}: hear sounds and pitch of the voice"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule motion_real3dportrait:
+    input:
+        voice="<results>/speech/{audio}.voice.npz",
+        audio2secc_vae=weights("audio2secc_vae"),
+        bfm_front=weights("bfm_front"),
+    output:
+        "<results>/speech/{audio}.motion.npz",
+    log:
+        "<logs>/speech/{audio}.motion.log",
+    benchmark:
+        "<benchmarks>/speech/{audio}.motion.tsv"
+    group:
+        speech_group
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
+    threads: 1
+    resources:
+        **needs("motion_real3dportrait"),
+    params:
+        stage=stage("motion_real3dportrait", "torch"),
+        files=options,
+        settings=settings("real3dportrait"),
+        seed=config["seed"],
+    message:
+        "{wildcards.audio}: predict facial motion from the sound (Real3D-Portrait)"
+    shell:
+        "{params.stage} {params.files} --settings {params.settings:q} --seed {params.seed}"
+        " --out {output:q} 2>&1 | tee {log:q}"

@@ -146,10 +146,42 @@ rule landmarks:
         "{params.stage} --video {input:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
+rule bisenet:
+    input:
+        video="<results>/{id}/video.mp4",
+        bisenet=weights("bisenet"),
+        easyportrait=if_backend("teeth", "easyportrait", weights("easyportrait")),
+    output:
+        "<results>/{id}/bisenet.zip",
+    log:
+        "<logs>/{id}/bisenet.log",
+    benchmark:
+        "<benchmarks>/{id}/bisenet.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
+    threads: target_threads
+    resources:
+        **needs("bisenet"),
+    params:
+        stage=stage("bisenet", "torch"),
+        files=options,
+        code=CODE,
+    message:
+        "{wildcards.id}: label every pixel with BiSeNet"
+    shell:
+        "{params.stage} {params.files} --out {output:q} 2>&1 | tee {log:q}"
+
+
 rule parse:
     input:
         video="<results>/{id}/video.mp4",
         landmarks="<results>/{id}/landmarks.npz",
+        labels=if_backend("parsing", "bisenet", "<results>/{id}/bisenet.zip"),
     output:
         labels="<results>/{id}/parsing.zip",
         background="<results>/{id}/background.png",
@@ -172,11 +204,12 @@ rule parse:
         **needs("parse"),
     params:
         stage=stage("parse", "media"),
+        files=options,
         code=CODE,
     message:
         "{wildcards.id}: tell head, torso and background apart"
     shell:
-        "{params.stage} --video {input.video:q} --landmarks {input.landmarks:q}"
+        "{params.stage} {params.files}"
         " --out-labels {output.labels:q} --out-background {output.background:q} --out-torso {output.torso:q} 2>&1 | tee {log:q}"
 
 
@@ -215,13 +248,49 @@ rule import_masks:
         " 2>&1 | tee {log:q}"
 
 
+rule landmarks_fan:
+    input:
+        video="<results>/{id}/video.mp4",
+        fan=weights("fan"),
+        s3fd=weights("s3fd"),
+    output:
+        "<results>/{id}/landmarks_fan.npz",
+    log:
+        "<logs>/{id}/landmarks_fan.log",
+    benchmark:
+        "<benchmarks>/{id}/landmarks_fan.tsv"
+    cache: CODE is not None
+    group:
+        PREPARE
+    conda:
+        conda_file("torch")
+    container:
+        image("torch")
+    threads: target_threads
+    resources:
+        **needs("landmarks_fan"),
+    params:
+        stage=stage("fan", "torch"),
+        files=options,
+        code=CODE,
+    message:
+        "{wildcards.id}: find the 68 points of FAN"
+    shell:
+        "{params.stage} {params.files} --face first --out {output:q} 2>&1 | tee {log:q}"
+
+
 rule track:
     input:
         landmarks="<results>/{id}/landmarks.npz",
         face_model=FACE_MODEL,
         ingest="<results>/{id}/ingest.json",
         video="<results>/{id}/video.mp4",  # for the picture only
-        cameras=lambda wildcards: ("<results>/{id}/cameras.npz" if wildcards.id in IMPORTED else []),
+        cameras=if_imported("<results>/{id}/cameras.npz"),
+        openface=clip_openface,
+        fan_landmarks=unless_imported(
+            if_backend("landmarks", "fan", "<results>/{id}/landmarks_fan.npz")
+        ),
+        bfm=unless_imported(if_backend("face_model", "bfm", weights("bfm"))),
     output:
         track="<results>/{id}/track.npz",
         picture=report(
@@ -246,21 +315,19 @@ rule track:
         **needs("track"),
     params:
         stage=stage("track", "torch"),
-        cameras=lambda wildcards, input: shlex.join(
-            ["--cameras", input.cameras] if input.cameras else []
-        ),
+        files=options,
         code=CODE,
     message:
         "{wildcards.id}: track head pose and expression"
     shell:
-        "{params.stage} --landmarks {input.landmarks:q} --face-model {input.face_model:q}"
-        " --ingest {input.ingest:q} --video {input.video:q} {params.cameras}"
+        "{params.stage} {params.files}"
         " --out {output.track:q} --out-picture {output.picture:q} 2>&1 | tee {log:q}"
 
 
 rule speech:
     input:
-        lambda wildcards: sound(wildcards.audio),
+        audio=lambda wildcards: sound(wildcards.audio),
+        weights=[] if EXTRACTOR == "logmel" else weights(EXTRACTOR),
     output:
         "<results>/speech/{audio}.npz",
     log:
@@ -272,18 +339,21 @@ rule speech:
     group:
         speech_group
     conda:
-        conda_file("torch")
+        conda_file(HEARING)
     container:
-        image("torch")
+        image(HEARING)
     threads: 1
     resources:
         **needs("speech"),
     params:
-        stage=stage("speech", "torch"),
+        stage=stage("speech", HEARING),
+        files=options,
+        extractor=EXTRACTOR,
     message:
         "{wildcards.audio}: extract speech features"
     shell:
-        "{params.stage} --audio {input:q} --out {output:q} 2>&1 | tee {log:q}"
+        "{params.stage} {params.files} --extractor {params.extractor} --out {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 # Two seconds each, and few: no cluster need see them.
@@ -298,7 +368,47 @@ use rule speech as speech_of_audio with:
         **needs("speech_of_audio"),
 
 
+# Depth and normals by a network for single pictures; only with `backends.geometry: sapiens`.
+rule sapiens:
+    input:
+        video="<results>/{id}/video.mp4",
+        labels="<results>/{id}/parsing.zip",
+        background="<results>/{id}/background.png",
+        ingest="<results>/{id}/ingest.json",
+        sapiens_depth=weights("sapiens_depth"),
+        sapiens_normal=weights("sapiens_normal"),
+    output:
+        "<results>/{id}/geometry.npz",
+    log:
+        "<logs>/{id}/sapiens.log",
+    benchmark:
+        "<benchmarks>/{id}/sapiens.tsv"
+    conda:
+        conda_file(TRAINING)
+    container:
+        image(TRAINING)
+    threads: target_threads
+    resources:
+        **needs("sapiens"),
+    params:
+        stage=stage("sapiens", TRAINING),
+        files=options,
+        depth=config["sha256"].get("sapiens_depth"),
+        normal=config["sha256"].get("sapiens_normal"),
+    message:
+        "{wildcards.id}: see depth and normals"
+    shell:
+        "{params.stage} {params.files} --sha256-depth {params.depth}"
+        " --sha256-normal {params.normal} --out {output:q} 2>&1 | tee {log:q}"
+
+
 # Snakemake caches no rule that measures its jobs, of which a cached one is none.
 if CODE:
-    for cached in (rules.landmarks, rules.parse, rules.track):
+    for cached in (
+        rules.landmarks,
+        rules.bisenet,
+        rules.parse,
+        rules.landmarks_fan,
+        rules.track,
+    ):
         cached.rule._benchmark = None

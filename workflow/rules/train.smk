@@ -68,7 +68,7 @@ rule pretrain_fields:
     input:
         **{name: of_teachers(path, CAST.field_teachers) for name, path in clip().items()},
         static=of_teachers("<results>/{id}/static/all.safetensors", CAST.field_teachers),
-        motion=of_teachers("<results>/{id}/motion/tracked.npz", CAST.field_teachers),
+        motion=of_teachers(training_motion(), CAST.field_teachers),
         speech=of_teachers("<results>/speech/{id}.npz", CAST.field_teachers),
         alexnet=alexnet("pretrain_c2f"),
     output:

@@ -32,6 +32,7 @@ PR_SET_PDEATHSIG = 1  # of prctl in Linux: the signal that a process gets when i
 # Targets for which nobody need be learned from, and those that need nobody to make an avatar of.
 PREPARING = ("ingest_all", "prepare")
 WITHOUT_AVATAR = (*PREPARING, "pretrain", "base")
+WITHOUT_RENDER = {*WITHOUT_AVATAR, "export_datasets"}
 
 
 def main() -> int:
@@ -254,7 +255,7 @@ def be_snakemake(words: list[str], environment: dict[str, str]) -> None:
 
 def runs_of(config: dict, cast: people.Cast, targets: set[str]) -> list[plan.Run]:
     """The runs that were to be made: those of the tables among `targets`, or all."""
-    if targets <= set(WITHOUT_AVATAR):
+    if targets <= WITHOUT_RENDER:
         return []
     if targets <= set(configuration.tables()):
         runs = [run for table in targets for run in plan.of_table(config, cast, table)]

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from speech_weights import NARROW, const_node, deepspeech_tensors, graph
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("python_speech_features")
+
+from speech_weights import NARROW, const_node, deepspeech_tensors, graph  # noqa: E402
 
 from d3talker.artifacts import ArtifactError, save_tensors  # noqa: E402
 from d3talker.speech import deepspeech  # noqa: E402

@@ -136,10 +136,10 @@ test: export OMP_NUM_THREADS := 1
 test: export MALLOC_MMAP_THRESHOLD_ := 1000000000
 test: export MALLOC_TRIM_THRESHOLD_ := 2000000000
 test: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
-test: setup .envs/browser.stamp
+test: setup .envs/browser.stamp .envs/speech.stamp
 	@rm -rf .cache/tests && mkdir -p .cache/tests
 	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(TESTED:%=.cache/tests/%.xml) \
-	  .cache/tests/dag.xml .cache/tests/browser.xml
+	  .cache/tests/dag.xml .cache/tests/browser.xml .cache/tests/speech.xml
 	@$(WORKFLOW)/python tests/summary.py --everywhere .cache/tests
 	@echo "== small full runs"
 	@$(WORKFLOW)/python -m pytest tests/workflow/test_small_run.py \
@@ -149,6 +149,11 @@ test: setup .envs/browser.stamp
 	@echo "== tests of the workflow"
 	@$(WORKFLOW)/python -m pytest tests/workflow --ignore tests/workflow/test_small_run.py \
 	  --junitxml $@
+
+# Networks of sound that transformers runs, which only their environment has.
+.cache/tests/speech.xml:
+	@echo "== tests in the environment speech"
+	@.envs/speech/bin/python -m pytest tests/unit/test_transformer.py --junitxml $@
 
 # The page in a headless Chromium. Where none can be installed these tests skip.
 .cache/tests/browser.xml:

@@ -130,15 +130,13 @@ conda:
 # The same tests run in every environment; those of packages that one lacks are skipped there. They
 # and those of the workflow run side by side; the small full runs, which use all cores, come last.
 # Threads, memory and compiled kernels are treated as in the workflow (rules/common.smk).
-# The environment speech is tested where `make speech` has made it.
-TESTED = $(ENVS) $(if $(wildcard .envs/speech.stamp),speech)
 test: export OMP_NUM_THREADS := 1
 test: export MALLOC_MMAP_THRESHOLD_ := 1000000000
 test: export MALLOC_TRIM_THRESHOLD_ := 2000000000
 test: export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba
 test: setup .envs/browser.stamp .envs/speech.stamp
 	@rm -rf .cache/tests && mkdir -p .cache/tests
-	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(TESTED:%=.cache/tests/%.xml) \
+	@$(MAKE) --no-print-directory -j$(words $(ENVS)) -k -Otarget $(ENVS:%=.cache/tests/%.xml) \
 	  .cache/tests/dag.xml .cache/tests/browser.xml .cache/tests/speech.xml
 	@$(WORKFLOW)/python tests/summary.py --everywhere .cache/tests
 	@echo "== small full runs"
@@ -150,18 +148,13 @@ test: setup .envs/browser.stamp .envs/speech.stamp
 	@$(WORKFLOW)/python -m pytest tests/workflow --ignore tests/workflow/test_small_run.py \
 	  --junitxml $@
 
-# Networks of sound that transformers runs, which only their environment has.
-.cache/tests/speech.xml:
-	@echo "== tests in the environment speech"
-	@.envs/speech/bin/python -m pytest tests/unit/test_transformer.py --junitxml $@
-
 # The page in a headless Chromium. Where none can be installed these tests skip.
 .cache/tests/browser.xml:
 	@echo "== tests of the page in a browser"
 	@tests/browser/install.sh
 	@.envs/browser/bin/python -m pytest tests/browser --junitxml $@
 
-# In this environment nothing else can run.
+# Networks of sound that transformers runs; nothing else runs in their environment.
 .cache/tests/speech.xml:
 	@echo "== tests in the environment speech"
 	@.envs/speech/bin/python -m pytest tests/unit/test_transformer.py --junitxml $@

@@ -6,9 +6,6 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
-# Modules that only the environment speech can run, which is there where somebody has asked for it.
-IN_SPEECH = {"tests.unit.test_transformer"}
-
 
 def cases(folder: Path) -> list[ElementTree.Element]:
     """Every test, and every module skipped as a whole, in the JUnit files of `folder`."""
@@ -27,10 +24,9 @@ def never_imported(folder: Path) -> list[str]:
     """Modules that were skipped as a whole in every environment."""
     imported = {case.get("classname") for case in cases(folder)}
     skipped = {case.get("name") for case in cases(folder) if not case.get("classname")}
-    optional = set() if (folder / "speech.xml").exists() else IN_SPEECH
     return sorted(
         module
-        for module in skipped - optional
+        for module in skipped
         if not any(name == module or name.startswith(f"{module}.") for name in imported)
     )
 

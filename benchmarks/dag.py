@@ -33,11 +33,14 @@ def make_people(folder: Path, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("people", type=int, nargs="?", default=1000)
-    people = parser.parse_args().people
+    parser.add_argument("--print", action="store_true", help="as a dry run does: every job")
+    args = parser.parse_args()
+    people = args.people
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_people(folder, people)
-        command = [sys.executable, "-m", "snakemake", "-n", "--cores", "2", "--config"]
+        command = [sys.executable, "-m", "snakemake", "-n", *([] if args.print else ["-q"])]
+        command += ["--cores", "2", "--config"]
         command += [f"videos={folder}/videos", f"results={folder}/results", VARIANTS]
         start = time.monotonic()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -45,7 +48,8 @@ def main() -> None:
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(next(line for line in done.stdout.splitlines() if line.startswith("dry run: ")))
+    if args.print:
+        print(next(line for line in done.stdout.splitlines() if line.startswith("dry run: ")))
     print(
         f"{people} people: {seconds:.0f} s, of which {used.ru_utime + used.ru_stime:.0f} s on a"
         f" core; {used.ru_maxrss / 1024:.0f} MB"

@@ -84,12 +84,12 @@ def if_given(path, *keys):
 
 def if_imported(path):
     """Input function for `path` of people who come as a dataset folder; nothing of others."""
-    return lambda wildcards: path if wildcards.id in IMPORTED else []
+    return (lambda wildcards: path if wildcards.id in IMPORTED else []) if IMPORTED else []
 
 
 def unless_imported(path):
     """Input function for `path` of people who come as a video; nothing of others."""
-    return lambda wildcards: [] if wildcards.id in IMPORTED else path
+    return (lambda wildcards: [] if wildcards.id in IMPORTED else path) if IMPORTED else path
 
 
 def if_backend(key, name, path):

@@ -68,17 +68,6 @@ def person(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def run(monkeypatch):
-    """Runs a stage's main in this process, which has imported torch already."""
-
-    def stage(module, *words):
-        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
-        module.main()
-
-    return stage
-
-
 def test_she_is_parsed_and_seen_in_depth(person, run, monkeypatch):
     for module in (bisenet, easyportrait):
         monkeypatch.setattr(module, "SIDE", 64)

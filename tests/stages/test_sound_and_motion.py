@@ -40,17 +40,6 @@ FRAMES, SIDE = 12, 64
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """Runs a stage's main in this process, which has imported torch already."""
-
-    def stage(module, *words):
-        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
-        module.main()
-
-    return stage
-
-
-@pytest.fixture
 def wav(tmp_path):
     samples = np.random.default_rng(0).normal(0, 3000, 640 * FRAMES).astype(np.int16)
     scipy.io.wavfile.write(tmp_path / "a.wav", 16000, samples)

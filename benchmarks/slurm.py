@@ -18,7 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TRAINING = {"fit_static": {"iterations": 60, "initial_face": 1500, "initial_mouth": 200}}
+TRAINING = {"fit_static": {"iterations": 300, "initial_face": 1500, "initial_mouth": 200}}
+# A small SLURM answers at once how its jobs are.
+POLLING = "--slurm-init-seconds-before-status-checks 3 --seconds-between-status-checks 2"
 
 
 def make_people(folder: Path, count: int) -> None:
@@ -32,7 +34,7 @@ def make_people(folder: Path, count: int) -> None:
         (folder / "videos" / f"person{number}.mp4").symlink_to(video)
 
 
-def run(folder: Path) -> float:
+def run(folder: Path, people: int) -> float:
     """Seconds of a run on SLURM."""
     settings = {
         "size": 128,
@@ -44,6 +46,8 @@ def run(folder: Path) -> float:
     (folder / "config.json").write_text(json.dumps(settings))
     command = [sys.executable, "workflow/run.py", "--profile", "slurm"]
     command += ["--videos", folder / "videos", "--configfile", folder / "config.json"]
+    heads = [f"{folder}/results/person{n}/static/3s.safetensors" for n in range(people)]
+    command += ["--target", " ".join(heads), f"--args={POLLING}"]
     start = time.monotonic()
     subprocess.run(command, cwd=ROOT, check=True)
     return time.monotonic() - start
@@ -69,7 +73,7 @@ def main() -> None:
         make_people(folder, people)
         subprocess.run([slurm, "start", folder / "slurm"], check=True)
         try:
-            seconds = run(folder)
+            seconds = run(folder, people)
             jobs = ended(folder)
         finally:
             subprocess.run([slurm, "stop", folder / "slurm"], check=True)
